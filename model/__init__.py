@@ -1,0 +1,1 @@
+"""Voxels in, calcium scores out. Knows Hounsfield units and millimetres; knows no DICOM and no network."""

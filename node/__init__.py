@@ -1,0 +1,1 @@
+"""The DICOM node: receives gated calcium-score CT, has it read, answers."""

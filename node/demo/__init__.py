@@ -1,0 +1,1 @@
+"""A stand-in scanner and a stand-in PACS around a real node."""

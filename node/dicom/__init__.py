@@ -1,0 +1,1 @@
+"""The only room that speaks DICOM: no tag leaves it."""

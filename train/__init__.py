@@ -1,0 +1,1 @@
+"""Makes what ``model`` loads: phantoms, cases, training, evaluation, export."""

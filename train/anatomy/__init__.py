@@ -1,0 +1,1 @@
+"""The anatomy of the phantom: thorax, heart, coronary tree, calcium, as label volumes."""

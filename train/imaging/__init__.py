@@ -1,0 +1,1 @@
+"""From label volume to CT: point spread, slice profile, noise, motion, artefacts."""
