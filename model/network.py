@@ -1,0 +1,173 @@
+"""The networks: one U-Net, described by a :class:`NetworkConfig`.
+
+Three uses of it: :func:`paper_network` (Singh et al. 2021, the baseline), :func:`fine_network` (which vessel a
+candidate belongs to) and :func:`coarse_network` (where the heart is).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from model.labels import Anatomy, Organ, Territory
+
+CONTEXT_SLICES = 2
+"""Neighbouring slices on either side that the fine network sees."""
+
+FINE_CHANNELS = (2 * CONTEXT_SLICES + 1) + 1 + 3
+"""Slices, candidate mask, position (x, y, z) in the heart's frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Everything needed to build a network.
+
+    Attributes
+    ----------
+    dimensions
+        2 (images) or 3 (volumes).
+    channels
+        Input channels.
+    filters
+        Filters of the first level; every level below has twice as many.
+    levels
+        Number of resolutions.
+    stem
+        1, or the factor by which pixels are folded into channels before the first level (2D only).
+    heads
+        Name and number of classes of every output, in the order of the output channels.
+
+    """
+
+    dimensions: int
+    channels: int
+    filters: int
+    levels: int
+    stem: int = 1
+    heads: tuple[tuple[str, int], ...]
+
+    def __post_init__(self) -> None:
+        if self.dimensions not in (2, 3) or (self.dimensions == 3 and self.stem != 1):
+            raise ValueError("a network is 2D, or 3D with a stem of 1")
+        if min(self.channels, self.filters, self.levels, self.stem) < 1 or not self.heads:
+            raise ValueError("channels, filters, levels and stem are at least 1, and there is at least one head")
+        if len({name for name, _ in self.heads}) != len(self.heads) or min(count for _, count in self.heads) < 1:
+            raise ValueError("heads have distinct names and at least one class")
+
+    @property
+    def multiple(self) -> int:
+        """Input sizes must be multiples of this."""
+        return int(self.stem * 2 ** (self.levels - 1))
+
+    @property
+    def classes(self) -> int:
+        """Output channels of all heads together."""
+        return sum(count for _, count in self.heads)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"heads": [list(head) for head in self.heads]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from :meth:`as_dict`; raises TypeError or ValueError on anything else."""
+        heads = tuple((str(name), int(count)) for name, count in values["heads"])
+        numbers = {key: int(value) for key, value in values.items() if key != "heads"}
+        return cls(**numbers, heads=heads)
+
+
+def paper_network(classes: int = len(Territory)) -> NetworkConfig:
+    """2D U-Net of Singh et al. 2021: one 512 x 512 slice, 16 filters doubling over five levels, n + 1 classes."""
+    return NetworkConfig(dimensions=2, channels=1, filters=16, levels=5, heads=(("territory", classes),))
+
+
+def fine_network(filters: int = 16) -> NetworkConfig:
+    """2.5D U-Net behind a 2x pixel-unshuffle stem, with territory, anatomy and calcium heads."""
+    heads = (("territory", len(Territory)), ("anatomy", len(Anatomy)), ("calcium", 1))
+    return NetworkConfig(dimensions=2, channels=FINE_CHANNELS, filters=filters, levels=4, stem=2, heads=heads)
+
+
+def coarse_network(filters: int = 8) -> NetworkConfig:
+    """3D U-Net over the whole scan at about 4 mm."""
+    return NetworkConfig(dimensions=3, channels=1, filters=filters, levels=4, heads=(("organ", len(Organ)),))
+
+
+class UNet(nn.Module):
+    """U-Net: two 3-wide convolutions with batch norm and ReLU a level, transposed convolutions up, skips joined.
+
+    Input (batch, channels, ...), output (batch, config.classes, ...) logits of the same size; sizes must be multiples
+    of ``config.multiple``. Ronneberger et al. 2015; the stem is space-to-depth.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        flat = config.dimensions == 2
+        convolution = nn.Conv2d if flat else nn.Conv3d
+        transposed = nn.ConvTranspose2d if flat else nn.ConvTranspose3d
+        folded_in = config.channels * config.stem**2
+        widths = [config.filters * 2**level for level in range(config.levels)]
+        self.unfold = nn.PixelUnshuffle(config.stem) if config.stem > 1 else nn.Identity()
+        self.pool = nn.MaxPool2d(2) if flat else nn.MaxPool3d(2)
+        self.down = nn.ModuleList(
+            _block(before, width, flat=flat) for before, width in zip([folded_in, *widths], widths, strict=False)
+        )
+        steps = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.up = nn.ModuleList(transposed(deep, shallow, 2, stride=2) for deep, shallow in steps)
+        self.join = nn.ModuleList(_block(2 * shallow, shallow, flat=flat) for _, shallow in steps)
+        self.out = convolution(widths[0], config.classes * config.stem**2, 1)
+        self.fold = nn.PixelShuffle(config.stem) if config.stem > 1 else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of all heads, joined along the channel axis."""
+        if any(size % self.config.multiple for size in images.shape[2:]):
+            raise ValueError(f"{tuple(images.shape[2:])} is no multiple of {self.config.multiple}")
+        features = self.unfold(images)
+        skips: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            features = block(self.pool(features) if level else features)
+            skips.append(features)
+        skips.pop()
+        for rise, join in zip(self.up, self.join, strict=True):
+            features = join(torch.cat([rise(features), skips.pop()], dim=1))
+        logits: Tensor = self.fold(self.out(features))
+        return logits
+
+    def split(self, logits: Tensor) -> dict[str, Tensor]:
+        """Logits of each head, by name."""
+        parts = torch.split(logits, [count for _, count in self.config.heads], dim=1)
+        return {name: part for (name, _), part in zip(self.config.heads, parts, strict=True)}
+
+
+def _block(channels_in: int, channels_out: int, *, flat: bool) -> nn.Sequential:
+    convolution = nn.Conv2d if flat else nn.Conv3d
+    norm = nn.BatchNorm2d if flat else nn.BatchNorm3d
+    layers: list[nn.Module] = []
+    for before in (channels_in, channels_out):
+        layers += [
+            convolution(before, channels_out, 3, padding=1, bias=False),
+            norm(channels_out),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+def folded(network: UNet) -> UNet:
+    """A copy for inference: batch norms folded into their convolutions, channels last, no gradients."""
+    twin = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+    for blocks in (twin.down, twin.join):
+        for block in blocks:
+            if not isinstance(block, nn.Sequential):
+                raise TypeError("a level of a U-Net is a Sequential")
+            for first in range(0, len(block), 3):
+                convolution, norm = block[first], block[first + 1]
+                block[first] = fuse_conv_bn_eval(convolution, norm)  # type: ignore[type-var, arg-type]
+                block[first + 1] = nn.Identity()
+    layout = torch.channels_last if network.config.dimensions == 2 else torch.channels_last_3d
+    return twin.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
