@@ -161,8 +161,8 @@ def lesions(volume: CtVolume, mask: CalciumMask, definition: Definition) -> tupl
 
     A lesion is a 3D 6-connected piece of one vessel's measured voxels. Agatston components are 8-connected in the
     slice, so one may reach into two lesions: each of its pixels takes the component's weight with it, and the lesions
-    of a vessel always sum to the vessel's score. A piece the area rule drops entirely is no lesion. Where a profile counts
-    volume from a lower threshold than Agatston's, a lesion can have volume and an Agatston score of 0.
+    of a vessel always sum to the vessel's score. A piece the area rule drops entirely is no lesion. Where a profile
+    counts volume from a lower threshold than Agatston's, a lesion can have volume and an Agatston score of 0.
     """
     measured = measure(volume, mask, definition)
     voxels = measured.voxels
