@@ -5,10 +5,11 @@ NodeError
 │   ├── Malformed    bytes that are not the DICOM they claim to be
 │   ├── Refused      understood, and not accepted (by us or by the peer)
 │   └── Unreadable   kept, but no volume can be made of it
-└── Retryable        tried again later, with back-off and jitter
-    ├── StorageFull  no room in the spool, the outbox or the database
-    ├── LedgerBusy   the database is locked, read-only or away
-    └── PeerDown     the other side does not answer or is out of resources
+├── Retryable        tried again later, with back-off and jitter
+│   ├── StorageFull  no room in the spool, the outbox or the database
+│   ├── LedgerBusy   the database is locked, read-only or away
+│   └── PeerDown     the other side does not answer or is out of resources
+└── LeaseLost        somebody else has the work now: drop the result, record nothing
 """
 
 from __future__ import annotations
@@ -48,3 +49,7 @@ class LedgerBusy(Retryable):
 
 class PeerDown(Retryable):
     """The other side does not answer, or says it is out of resources."""
+
+
+class LeaseLost(NodeError):
+    """The claim on a piece of work ended before its outcome was recorded; whoever holds it now records its own."""

@@ -32,7 +32,8 @@ class Work:
     """One piece of work, as claimed.
 
     ``series_uid`` and ``generation`` say what it is about; for DELIVER, ``object_uid`` and ``destination`` say what
-    goes where. ``attempts`` counts claims, this one included.
+    goes where. ``attempts`` counts claims since the work was added or revived, this one included; ``claim`` counts all
+    claims ever, so that an outcome can only be recorded under the claim it was made under.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Work:
     destination: str = ""
     attempts: int = 0
     claimed_until: datetime | None = None
+    claim: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
