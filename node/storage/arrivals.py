@@ -1,0 +1,195 @@
+"""The ledger's side of receiving: instances, who sends them, and what contradicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from node.domain.faults import fault
+from node.domain.records import Arrival, Kept, StoredInstance
+from node.domain.series import Instance, Peer, SeriesState
+from node.storage.engine import Database
+from node.storage.facts import decode_instance, encode_instance
+from node.storage.tables import associations, insert_once, instances, quarantined, senders, series
+
+
+class Arrivals:
+    """Instances as they come in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_instance(self, sop_uid: str) -> StoredInstance | None:
+        """The kept instance of this UID: asked before writing, so that an identical one writes nothing."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(instances).where(instances.c.sop_uid == sop_uid)).first()
+        return None if row is None else stored_instance(row)
+
+    def add_instance(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
+        """Record a kept instance; when this returns, success may be answered.
+
+        NEW opens its series, or reopens it. SAME changes nothing but who is sending to an open series. CONFLICT flags
+        the first instance, which stays; the caller moves the second into quarantine.
+
+        Raises
+        ------
+        LedgerBusy, StorageFull
+            Nothing is recorded, and nothing may be acknowledged.
+
+        """
+        with self._database.writing() as connection:
+            arrival = _known(connection, instance, kept.sha256, peer, now)
+            if arrival is None:
+                arrival = _added(connection, instance, kept, peer, now)
+            fault("receive.row-uncommitted")
+        fault("receive.row-committed")
+        return arrival
+
+    def redelivered(self, instance: Instance, sha256: str, peer: Peer, now: datetime) -> Arrival | None:
+        """As :meth:`add_instance` for content that was not written because it is kept already.
+
+        None when the instance is not known (any more): it has to be kept first.
+        """
+        with self._database.writing() as connection:
+            return _known(connection, instance, sha256, peer, now)
+
+    def add_quarantined(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> None:
+        """Record content that contradicts a kept instance and was moved into quarantine. Repeating it is harmless."""
+        with self._database.writing() as connection:
+            insert_once(
+                connection,
+                quarantined,
+                {
+                    "path": kept.path,
+                    "sop_uid": instance.sop_uid,
+                    "series_uid": instance.series_uid,
+                    "sha256": kept.sha256,
+                    "size": kept.size,
+                    "received_at": now,
+                    "ae_title": peer.ae_title,
+                    "host": peer.host,
+                },
+            )
+
+    def quarantined(self, sop_uid: str) -> tuple[Kept, ...]:
+        """What is in quarantine under this UID, oldest first."""
+        query = select(quarantined).where(quarantined.c.sop_uid == sop_uid).order_by(quarantined.c.received_at)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return tuple(Kept(path=row.path, sha256=row.sha256, size=row.size) for row in rows)
+
+    def association_opened(self, peer: Peer, now: datetime) -> None:
+        """An association that may deliver; series it delivers to are incomplete until it is closed."""
+        values = {"association": peer.association, "ae_title": peer.ae_title, "host": peer.host, "opened_at": now}
+        with self._database.writing() as connection:
+            insert_once(connection, associations, values)
+
+    def association_closed(self, peer: Peer) -> None:
+        """Released, aborted or broken: nothing more will come over it."""
+        with self._database.writing() as connection:
+            connection.execute(delete(senders).where(senders.c.association == peer.association))
+            connection.execute(delete(associations).where(associations.c.association == peer.association))
+
+    def close_all_associations(self) -> int:
+        """At start: those of the process before this one are gone. How many there were."""
+        with self._database.writing() as connection:
+            connection.execute(delete(senders))
+            return connection.execute(delete(associations)).rowcount
+
+    def last_heard(self) -> Mapping[str, datetime]:
+        """For each calling AE title, when it last delivered something new."""
+        query = select(series.c.last_ae_title, func.max(series.c.last_received)).group_by(series.c.last_ae_title)
+        with self._database.reading() as connection:
+            return dict(connection.execute(query).all())
+
+
+def stored_instance(row: Row[Any]) -> StoredInstance:
+    """A row of ``instances`` as a plain value."""
+    return StoredInstance(
+        instance=decode_instance(row.facts),
+        path=row.path,
+        sha256=row.sha256,
+        size=row.size,
+        received_at=row.received_at,
+        peer=Peer(ae_title=row.ae_title, host=row.host, association=row.association),
+        conflicted=row.conflicted,
+    )
+
+
+def _known(connection: Connection, instance: Instance, sha256: str, peer: Peer, now: datetime) -> Arrival | None:
+    """What the arrival is if its UID is known, None if it is not."""
+    columns = (instances.c.sha256, instances.c.series_uid, instances.c.conflicted)
+    row = connection.execute(select(*columns).where(instances.c.sop_uid == instance.sop_uid)).first()
+    if row is None:
+        return None
+    if row.sha256 == sha256 and row.series_uid == instance.series_uid:
+        _keep_waiting(connection, instance, peer, now)
+        return Arrival.SAME
+    flag = update(instances).where(instances.c.sop_uid == instance.sop_uid).values(conflicted=True)
+    connection.execute(flag)
+    count = update(series).where(series.c.series_uid == row.series_uid).values(conflicts=series.c.conflicts + 1)
+    connection.execute(count)
+    return Arrival.CONFLICT
+
+
+def _keep_waiting(connection: Connection, instance: Instance, peer: Peer, now: datetime) -> None:
+    """Somebody sends an open series again, perhaps after a broken association: the rest of it may follow."""
+    touch = (
+        update(series)
+        .where(series.c.series_uid == instance.series_uid, series.c.state == SeriesState.OPEN)
+        .values(last_received=now)
+    )
+    if connection.execute(touch).rowcount == 1:
+        _sending(connection, instance, peer)
+
+
+def _added(connection: Connection, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
+    """Insert an instance whose UID was not known a moment ago; on PostgreSQL another process may be faster."""
+    reopen = (
+        update(series)
+        .where(series.c.series_uid == instance.series_uid)
+        .values(state=SeriesState.OPEN, last_received=now, last_ae_title=peer.ae_title)
+    )
+    if connection.execute(reopen).rowcount == 0:
+        insert_once(connection, series, _new_series(instance, peer, now))
+    if not insert_once(connection, instances, _new_instance(instance, kept, peer, now)):
+        return _known(connection, instance, kept.sha256, peer, now) or Arrival.CONFLICT
+    _sending(connection, instance, peer)
+    return Arrival.NEW
+
+
+def _sending(connection: Connection, instance: Instance, peer: Peer) -> None:
+    insert_once(connection, senders, {"series_uid": instance.series_uid, "association": peer.association})
+
+
+def _new_series(instance: Instance, peer: Peer, now: datetime) -> dict[str, Any]:
+    return {
+        "series_uid": instance.series_uid,
+        "study_uid": instance.study_uid,
+        "state": SeriesState.OPEN,
+        "generation": 0,
+        "first_received": now,
+        "last_received": now,
+        "last_ae_title": peer.ae_title,
+        "evidence": "",
+        "conflicts": 0,
+    }
+
+
+def _new_instance(instance: Instance, kept: Kept, peer: Peer, now: datetime) -> dict[str, Any]:
+    return {
+        "sop_uid": instance.sop_uid,
+        "series_uid": instance.series_uid,
+        "facts": encode_instance(instance),
+        "path": kept.path,
+        "sha256": kept.sha256,
+        "size": kept.size,
+        "received_at": now,
+        "ae_title": peer.ae_title,
+        "host": peer.host,
+        "association": peer.association,
+        "conflicted": False,
+    }

@@ -1,0 +1,135 @@
+"""The database connection: how it is opened, who may write when, and what its failures mean to the node."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from node.domain.errors import LedgerBusy, NodeError, StorageFull
+
+_BUSY_MS = 10_000  # another process on the same file: a backup, the command line
+_FULL = frozenset({sqlite3.SQLITE_FULL})
+_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+
+
+class Database:
+    """One engine, and the turn to write.
+
+    SQLite takes one writer at a time. Threads of this process queue for the turn in memory instead of polling the
+    file; other processes are waited for by ``busy_timeout``. PostgreSQL needs no such turn.
+
+    Parameters
+    ----------
+    url
+        An SQLAlchemy URL: ``sqlite:////path/ledger.sqlite`` or ``postgresql+psycopg://...``.
+
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        # Parameters stay out of error texts: they hold what peers have sent.
+        engine = create_engine(self.url, hide_parameters=True, pool_size=8, max_overflow=32, pool_pre_ping=False)
+        self._turn: AbstractContextManager[object] = contextlib.nullcontext()
+        if self.is_sqlite:
+            self._turn = threading.Lock()
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        self.engine: Engine = engine
+        self._writer = engine.execution_options(writes=True)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view.
+
+        Raises
+        ------
+        LedgerBusy
+            The database is away.
+
+        """
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed and durable when the block has ended.
+
+        Raises
+        ------
+        LedgerBusy
+            The database is locked, read-only or away.
+        StorageFull
+            The disk of the database is full.
+
+        """
+        with self._turn, _translated(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver would begin on its own, too late and never immediately
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # in WAL mode NORMAL may lose the last commits in a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer asks for the lock first: upgrading a read lock later can fail at once, whatever the busy timeout.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise LedgerBusy("every connection to the ledger is in use") from error
+    except DBAPIError as error:
+        meaning = _meaning(error)
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+def _meaning(error: DBAPIError) -> NodeError | None:
+    """What a driver's error means, None for a bug of ours."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        primary = code & 0xFF  # extended result codes keep the primary one in the low byte
+        if primary in _FULL:
+            return StorageFull("no room left for the ledger")
+        return LedgerBusy(f"the ledger cannot be used: {error.orig}") if primary in _AWAY else None
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if state == "53100":  # PostgreSQL: disk_full
+        return StorageFull("no room left for the ledger")
+    # Classes 08, 53, 57, 40: connection, resources, operator intervention, serialisation; 25006: read-only.
+    if error.connection_invalidated or state[:2] in {"08", "53", "57", "40"} or state == "25006":
+        return LedgerBusy("the ledger's database is away or busy")
+    return None

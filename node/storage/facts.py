@@ -1,0 +1,70 @@
+"""Instances as JSON text, without loss: absurd geometry included.
+
+JSON has no NaN and no infinity, and PostgreSQL refuses them; they are written as ``{"float": "nan"}``. Unknown keys
+are ignored and missing ones take their defaults, so that rows outlive a change of the types.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, fields
+from typing import Any
+
+from node.domain.records import Kept
+from node.domain.series import Acquisition, Instance, SliceGeometry
+
+
+def encode_instance(instance: Instance) -> str:
+    """An Instance as ASCII JSON."""
+    return json.dumps(_finite(asdict(instance)), allow_nan=False, separators=(",", ":"))
+
+
+def decode_instance(text: str) -> Instance:
+    """The Instance that was encoded."""
+    facts = json.loads(text, object_hook=_restored)
+    facts["acquisition"] = _built(Acquisition, facts["acquisition"])
+    facts["slices"] = [_built(SliceGeometry, geometry) for geometry in facts["slices"]]
+    instance = _built(Instance, facts)
+    if not isinstance(instance, Instance):
+        raise TypeError("facts of no instance")
+    return instance
+
+
+def encode_texts(texts: tuple[str, ...]) -> str:
+    """A tuple of texts as JSON."""
+    return json.dumps(texts)
+
+
+def decode_texts(text: str) -> tuple[str, ...]:
+    """The tuple that was encoded."""
+    return tuple(json.loads(text))
+
+
+def encode_kept(kept: Kept | None) -> str | None:
+    """Where a file lies, as JSON."""
+    return None if kept is None else json.dumps(asdict(kept))
+
+
+def decode_kept(text: str) -> Kept:
+    """The Kept that was encoded."""
+    return Kept(**json.loads(text))
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 any JSON value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _restored(value: dict[str, Any]) -> Any:  # noqa: ANN401 a dict, or the number it stands for
+    return float(value["float"]) if value.keys() == {"float"} else value
+
+
+def _built(kind: type[Any], facts: dict[str, Any]) -> Any:  # noqa: ANN401 an object of kind
+    known = {field.name for field in fields(kind)}
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in facts.items() if key in known})

@@ -1,0 +1,13 @@
+"""Run by Alembic for every upgrade; the connection comes from node.storage.migrations."""
+
+from alembic import context
+
+from node.storage.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()
