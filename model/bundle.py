@@ -1,0 +1,234 @@
+"""What a trained model is on disk: a folder with weights, a manifest and a card.
+
+``weights.safetensors`` holds the tensors of both networks ("coarse." and "fine." before their names; stored as float16,
+used as float32), ``bundle.json`` says what they are, ``CARD.md`` says it to people. Nothing in a bundle is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as pack_tensors
+from torch import Tensor
+
+from model.network import NetworkConfig, UNet
+
+FORMAT: Final = 1
+WEIGHTS: Final = "weights.safetensors"
+MANIFEST: Final = "bundle.json"
+CARD: Final = "CARD.md"
+SHIPPED: Final = Path(__file__).parent / "weights"
+DEFAULT_NAME: Final = "first"
+NETWORKS: Final = ("coarse", "fine")
+
+_PICKLES: Final = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})
+
+
+class BundleError(Exception):
+    """The folder is no bundle that can be trusted; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How logits become decisions; chosen on held-out phantoms.
+
+    Attributes
+    ----------
+    temperature
+        Territory logits are divided by this.
+    background_prior
+        Weight of 'not calcium that is scored' against the vessels; below 1 more is found and more of it is wrong.
+    heart_volume_ml
+        A localised heart smaller than this is none.
+
+    """
+
+    temperature: float = 1.0
+    background_prior: float = 1.0
+    heart_volume_ml: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and self.background_prior > 0 and self.heart_volume_ml > 0):
+            raise ValueError("temperature, background prior and heart volume are positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which model read a scan; goes into every report."""
+
+    name: str
+    version: str
+    sha256: str
+    trained_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelBundle:
+    """Networks ready to use, and what is known about them.
+
+    Attributes
+    ----------
+    coarse, fine
+        Localiser and labeller, in evaluation mode on the CPU.
+    released_for
+        What the weights may be used for, in one sentence.
+    experiment
+        The whole training configuration, as plain values.
+
+    """
+
+    identity: Identity
+    released_for: str
+    calibration: Calibration
+    experiment: Mapping[str, Any]
+    coarse: UNet
+    fine: UNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest:
+    name: str
+    version: str
+    sha256: str
+    trained_on: str
+    released_for: str
+    networks: Mapping[str, NetworkConfig]
+    calibration: Calibration
+    experiment: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BundleError(f"{MANIFEST} is not JSON: {error}") from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            found = values.get("format") if isinstance(values, dict) else None
+            raise BundleError(f"{MANIFEST} has format {found!r}; this program reads format {FORMAT}")
+        try:
+            return cls(
+                **{key: _text(values, key) for key in ("name", "version", "sha256", "trained_on", "released_for")},
+                networks={name: NetworkConfig.from_dict(values["networks"][name]) for name in NETWORKS},
+                calibration=Calibration(**values["calibration"]),
+                experiment=dict(values["experiment"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{MANIFEST} is incomplete or wrong: {error!r}") from error
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    text = values[key]
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{key} must say something")
+    return text
+
+
+def default_bundle(name: str = DEFAULT_NAME) -> ModelBundle:
+    """The bundle shipped in this package under a name; raises :class:`BundleError` if there is none."""
+    return load_bundle(SHIPPED / name)
+
+
+def load_bundle(folder: Path) -> ModelBundle:
+    """Load and check a bundle.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, weights are pickled, altered, not finite, or do not fit the networks; or the manifest is of
+        an unknown format, incomplete or not JSON.
+
+    """
+    if not folder.is_dir():
+        raise BundleError(f"no bundle at {folder}")
+    pickled = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in _PICKLES)
+    if pickled:
+        raise BundleError(f"pickled weights are never loaded, since loading them runs code: {', '.join(pickled)}")
+    missing = [name for name in (WEIGHTS, MANIFEST, CARD) if not (folder / name).is_file()]
+    if missing:
+        raise BundleError(f"the bundle at {folder} lacks {', '.join(missing)}")
+    try:
+        manifest = _Manifest.parse((folder / MANIFEST).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{MANIFEST} is not UTF-8") from error
+    packed = (folder / WEIGHTS).read_bytes()
+    digest = hashlib.sha256(packed).hexdigest()
+    if digest != manifest.sha256:
+        raise BundleError(f"{WEIGHTS} is not the file the manifest describes (sha256 {digest[:12]}...)")
+    tensors = _parse(packed)
+    networks = {name: UNet(manifest.networks[name]).eval() for name in NETWORKS}
+    _fill(networks, tensors)
+    identity = Identity(
+        name=manifest.name, version=manifest.version, sha256=manifest.sha256, trained_on=manifest.trained_on
+    )
+    return ModelBundle(
+        identity=identity,
+        released_for=manifest.released_for,
+        calibration=manifest.calibration,
+        experiment=manifest.experiment,
+        coarse=networks["coarse"],
+        fine=networks["fine"],
+    )
+
+
+def _parse(packed: bytes) -> dict[str, Tensor]:
+    try:
+        return parse_tensors(packed)
+    except (SafetensorError, ValueError) as error:
+        raise BundleError(f"{WEIGHTS} is not a safetensors file: {error}") from error
+
+
+def _fill(networks: Mapping[str, UNet], tensors: Mapping[str, Tensor]) -> None:
+    expected = {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    absent, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if absent or extra:
+        raise BundleError(f"{WEIGHTS} lacks {len(absent)} tensors {absent[:3]} and has {len(extra)} more {extra[:3]}")
+    for key, value in tensors.items():
+        if value.shape != expected[key].shape:
+            raise BundleError(f"{key} has shape {tuple(value.shape)}, not {tuple(expected[key].shape)}")
+        if value.is_floating_point() != expected[key].is_floating_point():
+            raise BundleError(f"{key} is {value.dtype}, not {expected[key].dtype}")
+        if not torch.isfinite(value).all():
+            raise BundleError(f"{key} holds values that are not finite")
+    for name, network in networks.items():
+        prefix = f"{name}."
+        state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        network.load_state_dict(
+            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        )
+
+
+def write_bundle(folder: Path, bundle: ModelBundle, card: str) -> Identity:
+    """Write a bundle as a new or overwritten folder; the hash in ``bundle.identity`` is ignored and made anew.
+
+    Returns the identity that was written. Raises :class:`BundleError` if a weight does not survive float16.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, network in (("coarse", bundle.coarse), ("fine", bundle.fine)):
+        for key, value in network.state_dict().items():
+            stored = value.detach().cpu()
+            tensors[f"{name}.{key}"] = (stored.half() if stored.is_floating_point() else stored).contiguous()
+            if not torch.isfinite(tensors[f"{name}.{key}"]).all():
+                raise BundleError(f"{name}.{key} is not finite, or too large for float16")
+    packed = pack_tensors(tensors)
+    identity = Identity(**asdict(bundle.identity) | {"sha256": hashlib.sha256(packed).hexdigest()})
+    manifest = {
+        "format": FORMAT,
+        **asdict(identity),
+        "released_for": bundle.released_for,
+        "networks": {"coarse": bundle.coarse.config.as_dict(), "fine": bundle.fine.config.as_dict()},
+        "calibration": asdict(bundle.calibration),
+        "experiment": dict(bundle.experiment),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(packed)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
+    return identity

@@ -1,0 +1,121 @@
+"""What makes a reading doubtful: noise, contrast agent, metal, a heart that is cut off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from model.heart import HeartFinding
+from model.labels import Anatomy
+from model.segmenter import Surroundings
+
+CONTRAST_HU: Final = 100.0
+"""Blood of a scan without contrast agent is 30-60 HU; from here on it holds some."""
+NOISY_HU: Final = 30.0
+"""Above this standard deviation in blood, noise alone reaches 130 HU often enough to add to a score."""
+METAL_HU: Final = 2500.0
+METAL_MM3: Final = 10.0
+
+_BLOOD: Final = (
+    (Anatomy.ASCENDING_AORTA, Anatomy.DESCENDING_AORTA),
+    (Anatomy.LEFT_VENTRICLE, Anatomy.RIGHT_VENTRICLE, Anatomy.LEFT_ATRIUM, Anatomy.RIGHT_ATRIUM),
+)
+_MAX_SLICES: Final = 12
+_MIN_PIXELS: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Measures of a scan; None where they could not be taken.
+
+    Attributes
+    ----------
+    noise_sd_hu
+        Standard deviation within the aorta (or the chambers) at native resolution, median over slices.
+    blood_pool_hu
+        Median HU of the same blood.
+    truncated
+        Sides on which the heart is cut off.
+    metal_mm3
+        Volume above 2500 HU in the field around the heart.
+
+    """
+
+    heart_found: bool
+    noise_sd_hu: float | None
+    blood_pool_hu: float | None
+    truncated: tuple[str, ...]
+    metal_mm3: float
+
+    @property
+    def contrast(self) -> bool:
+        """Whether the blood holds contrast agent."""
+        return self.blood_pool_hu is not None and self.blood_pool_hu >= CONTRAST_HU
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Every reason to doubt the reading, in words; empty if there is none."""
+        found = []
+        if not self.heart_found:
+            found.append("no heart found")
+        if self.contrast:
+            found.append(f"contrast agent: blood is {self.blood_pool_hu:.0f} HU")
+        if self.noise_sd_hu is not None and self.noise_sd_hu > NOISY_HU:
+            found.append(f"noisy: standard deviation of blood is {self.noise_sd_hu:.0f} HU")
+        if self.truncated:
+            found.append(f"heart cut off: {', '.join(self.truncated)}")
+        if self.metal_mm3 > METAL_MM3:
+            found.append(f"metal: {self.metal_mm3:.0f} mm3 above {METAL_HU:.0f} HU")
+        return tuple(found)
+
+
+def assess(heart: HeartFinding, around: Surroundings | None) -> Quality:
+    """Judge a scan by what the segmenter saw of it."""
+    if around is None:
+        return Quality(heart_found=False, noise_sd_hu=None, blood_pool_hu=None, truncated=(), metal_mm3=0.0)
+    middle, noise = _blood(around)
+    return Quality(
+        heart_found=heart.found,
+        noise_sd_hu=noise,
+        blood_pool_hu=heart.blood_pool_hu if middle is None else middle,
+        truncated=heart.truncated,
+        metal_mm3=_metal_mm3(around),
+    )
+
+
+def _blood(around: Surroundings) -> tuple[float | None, float | None]:
+    """Median and noise of the blood, from the vessels first, else from the chambers."""
+    for classes in _BLOOD:
+        inside = np.isin(around.anatomy, classes)
+        inside = ndimage.binary_erosion(inside, structure=np.ones((1, 3, 3), dtype=np.bool_), iterations=3)
+        pixels = inside.sum(axis=(1, 2))
+        slices = np.flatnonzero(pixels >= _MIN_PIXELS)
+        if slices.size:
+            best = np.sort(slices[np.argsort(pixels[slices], kind="stable")[-_MAX_SLICES:]])
+            values = [_native_values(around, inside, int(k)) for k in best]
+            return float(np.median(np.concatenate(values))), float(np.median([v.std() for v in values]))
+    return None, None
+
+
+def _native_values(around: Surroundings, inside: NDArray[np.bool_], k: int) -> NDArray[np.float32]:
+    """HU of the native pixels of slice ``k`` that lie in a mask of the field."""
+    _, rows, columns = around.upright.grid.shape
+    row = around.scan.pixel_of(0, np.arange(rows)) - around.corner[0]
+    column = around.scan.pixel_of(1, np.arange(columns)) - around.corner[1]
+    size = inside.shape[1]
+    chosen = inside[k][np.ix_(np.clip(row, 0, size - 1), np.clip(column, 0, size - 1))]
+    chosen &= ((row >= 0) & (row < size))[:, None] & ((column >= 0) & (column < size))[None]
+    return np.asarray(around.upright.hu[k][chosen], dtype=np.float32)
+
+
+def _metal_mm3(around: Surroundings) -> float:
+    grid = around.upright.grid
+    size = around.anatomy.shape[1]
+    low = [max(0, int(c * s)) for c, s in zip(around.corner, around.scan.scale, strict=True)]
+    high = [int((c + size) * s) for c, s in zip(around.corner, around.scan.scale, strict=True)]
+    region = around.upright.hu[:, low[0] : high[0], low[1] : high[1]]
+    return float(np.count_nonzero(region >= METAL_HU) * grid.voxel_volume_mm3)
