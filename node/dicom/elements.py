@@ -154,12 +154,13 @@ class Elements:
         items = self.items(keyword)
         return items[0] if items else None
 
-    def fragments(self) -> list[tuple[int, int]]:
-        """Spans of the items of encapsulated pixel data, the offset table first (PS3.5 A.4); [] if it is not."""
+    def fragments(self) -> list[memoryview]:
+        """The items of encapsulated pixel data, the offset table first (PS3.5 A.4); [] if they are not encapsulated."""
         span = self.span("PixelData")
         if span is None or not span.undefined:
             return []
-        return items_of(self._data, span.start, span.stop, explicit=True, fragments=True)[0]
+        spans, _ = items_of(self._data, span.start, span.stop, explicit=True, fragments=True)
+        return [self._data[start:stop] for start, stop in spans]
 
     def _item(self, start: int, stop: int, *, explicit: bool) -> Elements:
         spans: dict[int, Span] = {}
