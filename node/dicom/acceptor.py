@@ -1,0 +1,101 @@
+"""The TCP side of the listener: pynetdicom's server with bounds on what a peer can make it allocate or wait for."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address, ip_network
+from socketserver import TCPServer
+from typing import Any, cast
+
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What peers may ask of the listener.
+
+    Attributes
+    ----------
+    associations
+        Established at one time; one more is rejected as 'local limit exceeded', transient.
+    strangers
+        Connections at one time that have not asked for an association yet; one more is closed.
+    pdu_bytes
+        Longest PDU, as negotiated (PS3.8 D.1).
+    instance_bytes
+        Longest data set; a longer one aborts its association.
+    acse_seconds
+        Time a new connection has to ask for an association.
+    idle_seconds
+        Silence after which an association is aborted, also in the middle of a PDU.
+
+    """
+
+    associations: int = 32
+    strangers: int = 64
+    pdu_bytes: int = 128 * 1024
+    instance_bytes: int = 1 << 30
+    acse_seconds: float = 15.0
+    idle_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedPeer:
+    """A peer that may associate: its AE title, and the network (CIDR) or address it calls from; "" is any."""
+
+    ae_title: str = ""
+    host: str = ""
+
+    def admits(self, calling: str, address: str) -> bool:
+        """Whether a caller is this peer."""
+        if self.ae_title and self.ae_title != calling:
+            return False
+        return not self.host or ip_address(address) in ip_network(self.host, strict=False)
+
+
+class BoundedServer(ThreadedAssociationServer):
+    """An association server with a longer queue and a bound on silent connections."""
+
+    request_queue_size = 128
+    most_connections = 96
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - socketserver's types
+        """Whether to talk to a new connection at all."""
+        return len(self.active_associations) < self.most_connections
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket; running associations go on."""
+        TCPServer.shutdown(self)
+        self.server_close()
+
+
+def prepare(association: Association, limits: Limits) -> None:
+    """Set up a new connection: no delayed segments, a time-out for every read, reads of bounded size."""
+    wrapped = cast("AssociationSocket", association.dul.socket)
+    raw = cast("socket.socket", wrapped.socket)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.settimeout(limits.idle_seconds)
+    setattr(wrapped, "recv", partial(_receive, wrapped, limits.pdu_bytes + 6))  # noqa: B010 - a method, on purpose
+
+
+def _receive(wrapped: AssociationSocket, most: int, count: int) -> bytearray:
+    """``count`` bytes, or fewer if the peer hung up; in large reads, where the library asks for 4 KiB at a time."""
+    if count > most:
+        raise OSError(f"a PDU of {count} bytes is longer than the {most} negotiated")
+    raw = wrapped.socket
+    if raw is None:
+        raise OSError("the connection is closed")
+    buffer = bytearray(count)
+    view = memoryview(buffer)
+    got = 0
+    while got < count:
+        read = raw.recv_into(view[got:])
+        if not read:
+            break
+        got += read
+    view.release()
+    del buffer[got:]
+    return buffer

@@ -1,0 +1,296 @@
+"""The Storage and Verification SCP: associations in, bytes to one handler, its errors back as statuses.
+
+Success (0x0000) is answered only after the handler returned, and the handler keeps the bytes before it does. Whatever
+it raises becomes a status that says what it means (PS3.7 annex C, PS3.4 B.2.3).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from io import BytesIO
+from typing import cast
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
+
+from node.dicom.acceptor import AllowedPeer, BoundedServer, Limits, prepare
+from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
+from node.dicom.discretion import keep_libraries_discreet
+from node.dicom.headers import identity_of
+from node.dicom.statuses import Status, comment_on, status_of
+from node.domain.identity import short
+from node.domain.series import Peer
+
+__all__ = ["AllowedPeer", "Closed", "Limits", "Listener", "ListenerConfig", "StoreRequest"]
+
+log = logging.getLogger(__name__)
+
+_WATCH_SECONDS = 0.5
+
+
+class Closed(StrEnum):
+    """How an association ended."""
+
+    RELEASED = "released"
+    ABORTED = "aborted"  # by an A-ABORT of either side
+    LOST = "lost"  # the connection broke or fell silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerConfig:
+    """Where to listen, as whom, to whom. An empty ``allow`` is everyone; port 0 takes a free one."""
+
+    ae_title: str
+    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens to the hospital network; the settings say where
+    port: int = 11112
+    allow: tuple[AllowedPeer, ...] = ()
+    accept_any_called: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRequest:
+    """A C-STORE request, without its data set."""
+
+    sop_class_uid: str
+    sop_uid: str
+    transfer_syntax_uid: str
+    peer: Peer
+
+
+def _nothing(*_: object) -> None:
+    return
+
+
+class Listener:
+    """Storage SCP on its own threads, one per association.
+
+    Parameters
+    ----------
+    config
+        Where, as whom, to whom.
+    on_store
+        Called with the data set's bytes as they came over the wire, and the request. Returning means: kept. Called
+        from many threads at once.
+    on_opened, on_closed
+        Called once each for every association that was accepted; ``on_closed`` never before its last ``on_store``
+        has returned.
+
+    """
+
+    def __init__(
+        self,
+        config: ListenerConfig,
+        on_store: Callable[[bytes, StoreRequest], None],
+        *,
+        on_opened: Callable[[Peer], None] = _nothing,
+        on_closed: Callable[[Peer, Closed], None] = _nothing,
+    ) -> None:
+        self._config = config
+        self._on_store = on_store
+        self._on_opened = on_opened
+        self._on_closed = on_closed
+        self._lock = threading.Lock()
+        self._peers: dict[Association, Peer] = {}
+        self._ends: dict[Association, Closed] = {}
+        self._storing = 0
+        self._stopping = threading.Event()
+        self._server: BoundedServer | None = None
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def port(self) -> int:
+        """The port that is bound; the configured one while not started."""
+        return int(self._server.server_address[1]) if self._server is not None else self._config.port
+
+    @property
+    def open_associations(self) -> int:
+        """How many associations are established."""
+        with self._lock:
+            return len(self._peers)
+
+    def start(self) -> None:
+        """Bind and listen; returns at once.
+
+        Raises
+        ------
+        OSError
+            If the address cannot be bound.
+
+        """
+        keep_libraries_discreet()
+        self._stopping.clear()
+        self._server = self._bound()
+        if not self._config.allow:
+            log.warning("any peer may send: the list of allowed peers is empty")
+        for target, name in ((self._server.serve_forever, "dicom-listener"), (self._watch, "dicom-watch")):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        log.info("listening as %s on %s:%d", self._config.ae_title, self._config.host, self.port)
+
+    def stop(self, grace_seconds: float = 10.0) -> None:
+        """Take no more associations, let running ones end for ``grace_seconds``, abort what is left."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.stop_accepting()
+        until = time.monotonic() + grace_seconds
+        while self.open_associations and time.monotonic() < until:
+            time.sleep(0.02)
+        self._stopping.set()
+        while self._storing and time.monotonic() < until + grace_seconds:
+            time.sleep(0.02)
+        for association in server.active_associations:
+            association.abort()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._threads.clear()
+        self._close_dead()
+        log.info("no longer listening")
+
+    def _bound(self) -> BoundedServer:
+        config, limits = self._config, self._config.limits
+        entity = AE(ae_title=config.ae_title)
+        entity.maximum_pdu_size = limits.pdu_bytes
+        entity.acse_timeout = limits.acse_seconds
+        entity.dimse_timeout = limits.idle_seconds
+        entity.network_timeout = limits.idle_seconds
+        entity.maximum_associations = 1 << 16  # silent connections count there; _admit counts associations
+        for sop_class in ACCEPTED_CLASSES:
+            entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
+        entity.add_supported_context(VERIFICATION)
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_CONN_OPEN, lambda event: prepare(event.assoc, limits)),
+            (evt.EVT_REQUESTED, self._admit),
+            (evt.EVT_ACCEPTED, self._opened),
+            (evt.EVT_ACSE_RECV, self._told),
+            (evt.EVT_RELEASED, lambda event: self._closed(event.assoc, Closed.RELEASED)),
+            (evt.EVT_ABORTED, lambda event: self._closed(event.assoc, self._ends.get(event.assoc, Closed.LOST))),
+            (evt.EVT_PDU_RECV, self._measure),
+            (evt.EVT_C_STORE, self._store),
+        ]
+        server = cast(
+            "BoundedServer",
+            entity.make_server((config.host, config.port), evt_handlers=handlers, server_class=BoundedServer),
+        )
+        server.most_connections = limits.associations + limits.strangers
+        return server
+
+    def _admit(self, event: Event) -> None:
+        """Reject an association that is not for us, from a stranger, or one too many (PS3.8 9.3.4)."""
+        association = event.assoc
+        request = cast("A_ASSOCIATE", association.requestor.primitive)
+        calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
+        address = association.requestor.address
+        allow = self._config.allow
+        if not self._config.accept_any_called and called != self._config.ae_title:
+            refusal, why = (1, 1, 7), "called AE title not recognised"
+        elif allow and not any(peer.admits(calling, address) for peer in allow):
+            refusal, why = (1, 1, 3), "calling AE title not recognised"
+        elif self._stopping.is_set() or self.open_associations >= self._config.limits.associations:
+            refusal, why = (2, 3, 2), "local limit exceeded"
+        else:
+            return
+        log.warning("association of %r at %s for %r rejected: %s", calling, address, called, why)
+        association.acse.send_reject(*refusal)
+        association.is_rejected = True
+        association.kill()
+
+    def _opened(self, event: Event) -> None:
+        association = event.assoc
+        peer = Peer(
+            ae_title=association.requestor.ae_title.strip(),
+            host=association.requestor.address,
+            association=uuid.uuid4().hex,
+        )
+        with self._lock:
+            self._peers[association] = peer
+        self._on_opened(peer)
+
+    def _told(self, event: Event) -> None:
+        if isinstance(getattr(event, "primitive", None), A_ABORT):
+            self._ends[event.assoc] = Closed.ABORTED
+
+    def _closed(self, association: Association, how: Closed) -> None:
+        with self._lock:
+            peer = self._peers.pop(association, None)
+            self._ends.pop(association, None)
+        if peer is None:
+            return
+        if how is not Closed.RELEASED:
+            log.warning("association of %r at %s was %s", peer.ae_title, peer.host, how.value)
+        try:
+            self._on_closed(peer, how)
+        except Exception:
+            log.exception("the end of an association could not be handed on")
+
+    def _measure(self, event: Event) -> None:
+        """Abort an association whose data set grows beyond the limit."""
+        message = event.assoc.dimse.message
+        data = getattr(message, "data_set", None)
+        if data is not None and data.tell() > self._config.limits.instance_bytes:
+            log.error("a data set is longer than %d bytes: association aborted", self._config.limits.instance_bytes)
+            event.assoc.abort(block=False)
+
+    def _store(self, event: Event) -> Dataset:
+        with self._lock:
+            peer = self._peers.get(event.assoc)
+            self._storing += 1
+        try:
+            return self._answer(event, peer)
+        finally:
+            with self._lock:
+                self._storing -= 1
+
+    def _answer(self, event: Event, peer: Peer | None) -> Dataset:
+        """One call of the handler, then exception to status."""
+        message = cast("C_STORE", event.request)
+        sop_uid = str(message.AffectedSOPInstanceUID or "")
+        if peer is None or self._stopping.is_set():
+            return comment_on(Status.OUT_OF_RESOURCES, "shutting down")
+        request = StoreRequest(
+            sop_class_uid=str(message.AffectedSOPClassUID or ""),
+            sop_uid=sop_uid,
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            peer=peer,
+        )
+        try:
+            data = cast("BytesIO", message.DataSet).getvalue()
+            wrong = _mismatch(data, request)
+            if wrong is not None:
+                return wrong
+            self._on_store(data, request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the peer gets a status that means something
+            return status_of(error, subject=short(sop_uid))
+        return comment_on(Status.SUCCESS, "")
+
+    def _watch(self) -> None:
+        """Close what ended without a word: a thread that died with its connection raises no event."""
+        while not self._stopping.wait(_WATCH_SECONDS):
+            self._close_dead()
+
+    def _close_dead(self) -> None:
+        with self._lock:
+            dead = [association for association in self._peers if not association.is_alive()]
+        for association in dead:
+            self._closed(association, Closed.LOST)
+
+
+def _mismatch(data: bytes, request: StoreRequest) -> Dataset | None:
+    sop_class_uid, sop_uid = identity_of(data, request.transfer_syntax_uid)
+    if sop_class_uid and sop_class_uid != request.sop_class_uid:
+        return comment_on(Status.NOT_THE_CLASS, "SOP class differs between request and data set")
+    if sop_uid and sop_uid != request.sop_uid:
+        return comment_on(Status.NOT_THE_CLASS, "SOP instance differs between request and data set")
+    return None
