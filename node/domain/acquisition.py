@@ -10,7 +10,7 @@ from node.domain.grouping import SliceGroup
 from node.domain.policy import Policy
 
 _DAY_S = 86_400.0
-_TIME = re.compile(r"(\d{8})?(\d{2})(\d{2})(\d{2}(?:\.\d{1,6})?)", re.ASCII)
+_TIME = re.compile(r"(\d{8})?(\d{2})(\d{2})(\d{2}(?:\.\d{1,6})?)(?:[+-]\d{4})?", re.ASCII)
 
 
 def same_acquisition(a: SliceGroup, b: SliceGroup, policy: Policy) -> bool:

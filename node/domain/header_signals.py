@@ -97,10 +97,13 @@ def _kernel(acquisition: Acquisition, policy: Policy) -> Iterator[Finding]:
 
 
 def _gating(acquisition: Acquisition, policy: Policy) -> Iterator[Finding]:
-    options = " ".join(acquisition.scan_options).upper()
-    if acquisition.gating or acquisition.cardiac_phase_percent is not None:
+    if acquisition.gating.strip().upper().startswith("NONE") and acquisition.cardiac_phase_percent is None:
+        text = "the header says that the scan was not ECG-gated"
+        yield Finding(reason=Reason.GATING, text=text, weight=policy.weights.not_gated)
         return
-    if re.search(r"CARD|ECG|EKG|GATE|TRIG|PROSP|HEART|TP\b", options):
+    options = " ".join(acquisition.scan_options).upper()
+    told = acquisition.gating or acquisition.cardiac_phase_percent is not None
+    if told or re.search(r"CARD|ECG|EKG|GATE|TRIG|PROSP|HEART|\bTP\b", options):
         return
     text = "gating: unknown (the header does not say whether the scan was ECG-gated)"
     yield Finding(reason=Reason.GATING, text=text, weight=policy.weights.gating_unknown)

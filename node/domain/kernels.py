@@ -24,6 +24,8 @@ def kernel_grade(name: str, policy: KernelPolicy) -> KernelGrade:
         return KernelGrade.PREFERRED
     if any(re.fullmatch(pattern, name) for pattern in policy.sharp):
         return KernelGrade.SHARP
+    if any(re.fullmatch(pattern, name) for pattern in policy.firm):
+        return KernelGrade.FIRM
     numbered = re.fullmatch(policy.numbered, name)
     if numbered is None or name.startswith("FC"):  # Canon numbers its kernels by another rule
         return KernelGrade.UNKNOWN

@@ -51,6 +51,7 @@ class Weights:
     order: float = 0.3  # instance numbers disagree with positions
     sparse: float = 0.5  # thin slices with tissue left out between them
     gating_unknown: float = 0.1
+    not_gated: float = 0.3  # the header says so
     field_of_view: float = 0.2
     cover: float = 0.1
     pixel_spacing: float = 0.1
@@ -83,7 +84,10 @@ class TextPolicy:
         r"calciumscor",
     )
     not_contrast: tuple[str, ...] = (
-        r"\b(?:without|w/o|wo|non?|pre|ohne|sans|sin) ?(?:iv |i\.v\. |any )?(?:[ck]ontrast\w*|enhance\w*|km\b|con\b)",
+        (
+            r"(?<!\bw )(?<!\bw/)(?<!with )(?<!and )(?<!& )\b(?:without|w/o|wo|non?|pre|ohne|sans|sin) ?"
+            r"(?:iv |i\.v\. |any )?(?:[ck]ontrast\w*|enhance\w*|km\b|con\b)"
+        ),
         r"\b(?:non?|pre|before) (?:angio\w*|c?cta)\b",
         r"\bunenhanced\b",
         r"\bnoncon\w*",
@@ -121,11 +125,11 @@ class KernelPolicy:
         r"LUNG",
         r"BONE.*",
         r"EDGE",
-        r"DETAIL",
         r"ULTRA",
         r"FC(?:3[0-9]|5[0-9]|8[0-9])(?:-.*)?",
-        r"(?:L|D|E|EB|Y-?[A-Z]*|Y[A-E]|SHARP.*)",
+        r"(?:L|D|E|EB|Y[A-E]?|Y-.*|SHARP.*)",
     )
+    firm: tuple[str, ...] = (r"DETAIL", r"CHST")
     numbered: str = r"[A-Z]{1,2}(\d\d)[A-Z]?(?:[ ^/_-].*)?"
     soft_most: int = 40
     sharp_least: int = 50
@@ -183,7 +187,7 @@ class Policy:
         if not all(math.isfinite(getattr(self.weights, weight.name)) for weight in fields(Weights)):
             raise ValueError("weights must be finite")
         _check_patterns(*self.text.calcium, *self.text.not_contrast, *self.text.contrast, *self.text.elsewhere)
-        _check_patterns(*self.kernel.preferred, *self.kernel.sharp, self.kernel.numbered)
+        _check_patterns(*self.kernel.preferred, *self.kernel.sharp, *self.kernel.firm, self.kernel.numbered)
 
 
 def _check_patterns(*patterns: str) -> None:

@@ -1,7 +1,7 @@
 """``reading.json``, schema 1: findings or a declined series as strict JSON, both ways.
 
 A declined series has ``"eligible": false``, its reasons, and null or empty values for everything a reading would hold.
-Keys beyond the schema's are kept out of the way when reading, so that a later writer may add some.
+Keys that the schema does not name are ignored when reading, so that a later writer may add some.
 """
 
 from __future__ import annotations
