@@ -16,6 +16,7 @@ from node.domain.records import Swept
 Chunk = bytes | bytearray | memoryview
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ATTEMPTS = 5
 _REMEMBERED = 4096  # directories known to be durable; forgetting one costs a sync, never a file
 
 
@@ -103,10 +104,12 @@ class DurableFiles:
         for directory in path.parents:
             if directory == self._root / self._folder:
                 break
-            try:
-                directory.rmdir()
-            except OSError:  # not empty, or a writer has just used it
-                break
+            with self._making:
+                try:
+                    directory.rmdir()
+                except OSError:  # not empty, or a writer has just used it
+                    break
+                self._durable.discard(directory)
 
     def sweep(self, known: Collection[str]) -> Swept:
         """Remove temporary files and files that are not ``known``; say which known ones are missing.
@@ -150,14 +153,15 @@ class DurableFiles:
         return size
 
     def _settle(self, source: Path, target: Path, *, passing: bool = True) -> None:
-        if target.parent not in self._durable:
-            self._make(target.parent)
-        try:
-            source.rename(target)
-        except FileNotFoundError:  # retention has just removed the directory
-            self._durable.discard(target.parent)
-            self._make(target.parent)
-            source.rename(target)
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._make(target.parent)
+                source.rename(target)
+                break
+            except FileNotFoundError:  # retention has just removed the directory, perhaps in another process
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                self._durable.clear()
         if passing:
             fault(f"{self._faults}.renamed")
         sync_directory(target.parent)
@@ -166,6 +170,8 @@ class DurableFiles:
 
     def _make(self, directory: Path) -> None:
         """Make a directory whose own name is durable too, also when another thread has made it a moment ago."""
+        if directory in self._durable:
+            return
         with self._making:
             if len(self._durable) > _REMEMBERED:
                 self._durable.clear()
