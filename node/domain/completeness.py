@@ -69,7 +69,13 @@ def judge_completeness(
         slices = sum(len(one.slices) for one in instances)
         evidence = f"{slices} slices without a gap, association released" if slices else "no slices are expected"
         return Completeness(decision=Decision.COMPLETE_BY_EVIDENCE, evidence=evidence)
-    why = "; ".join(doubts)
+    return _without_evidence(record, now, policy, "; ".join(doubts), awaited)
+
+
+def _without_evidence(
+    record: SeriesRecord, now: datetime, policy: SeriesPolicy, why: str, awaited: int
+) -> Completeness:
+    """Wait for quiet; hold while the source says that more is to come; then go on."""
     quiet = record.last_received + policy.quiet
     if now < quiet:
         return Completeness(decision=Decision.WAIT, evidence=why, wait_until=quiet)

@@ -49,9 +49,10 @@ def plain(text: str) -> str:
 
 
 def _contrast(acquisition: Acquisition) -> Iterator[Finding]:
-    agent = " ".join(acquisition.contrast.split())
-    if agent.upper() not in _UNCONTRASTED:
-        yield Finding(reason=Reason.CONTRAST, text=f"contrast agent given: '{agent[:_SHOWN]}'", decisive=True)
+    # What the field says is typed by people and is not repeated: reasons are logged.
+    if " ".join(acquisition.contrast.upper().split()) not in _UNCONTRASTED:
+        text = "a contrast agent is named in the header (Contrast/Bolus Agent)"
+        yield Finding(reason=Reason.CONTRAST, text=text, decisive=True)
 
 
 def _text(acquisition: Acquisition, policy: Policy) -> Iterator[Finding]:
