@@ -31,8 +31,8 @@ class Arrivals:
     def add_instance(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
         """Record a kept instance; when this returns, success may be answered.
 
-        NEW opens its series, or reopens it. SAME changes nothing but who is sending to an open series. CONFLICT flags
-        the first instance, which stays; the caller moves the second into quarantine.
+        NEW opens its series, or reopens it. SAME changes nothing but who is sending to an open series; the caller
+        removes its file. CONFLICT flags the first instance, which stays; the caller moves its file into quarantine.
 
         Raises
         ------
@@ -56,23 +56,35 @@ class Arrivals:
         with self._database.writing() as connection:
             return _known(connection, instance, sha256, peer, now)
 
-    def add_quarantined(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> None:
-        """Record content that contradicts a kept instance and was moved into quarantine. Repeating it is harmless."""
+    def refile(self, sop_uid: str, kept: Kept) -> bool:
+        """Let a known instance lie in another file with the same content, because the first was lost.
+
+        Whether there was such an instance.
+        """
+        same = (instances.c.sop_uid == sop_uid, instances.c.sha256 == kept.sha256)
         with self._database.writing() as connection:
-            insert_once(
-                connection,
-                quarantined,
-                {
-                    "path": kept.path,
-                    "sop_uid": instance.sop_uid,
-                    "series_uid": instance.series_uid,
-                    "sha256": kept.sha256,
-                    "size": kept.size,
-                    "received_at": now,
-                    "ae_title": peer.ae_title,
-                    "host": peer.host,
-                },
-            )
+            moved = update(instances).where(*same).values(path=kept.path, size=kept.size)
+            return connection.execute(moved).rowcount == 1
+
+    def add_quarantined(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> bool:
+        """Record content that contradicts a kept instance and was moved into quarantine.
+
+        False when the same content is there already: the caller removes this file, or a peer that repeats itself
+        would fill the disk.
+        """
+        first = select(instances.c.series_uid).where(instances.c.sop_uid == instance.sop_uid)
+        with self._database.writing() as connection:
+            values = {
+                "sop_uid": instance.sop_uid,
+                "sha256": kept.sha256,
+                "series_uid": connection.execute(first).scalar() or instance.series_uid,
+                "path": kept.path,
+                "size": kept.size,
+                "received_at": now,
+                "ae_title": peer.ae_title,
+                "host": peer.host,
+            }
+            return insert_once(connection, quarantined, values)
 
     def quarantined(self, sop_uid: str) -> tuple[Kept, ...]:
         """What is in quarantine under this UID, oldest first."""

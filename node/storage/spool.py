@@ -2,13 +2,14 @@
 
 Layout under the storage root::
 
-    spool/<2>/<series>/<instance>.<content>.dcm     received, named by a ledger row
-    quarantine/...                                  the same UID with other content, for a person to look at
-    outbox/<2>/<series>/<name>.<content><suffix>    made here
-    *.incoming/                                     temporary, removed at start
-    node.lock                                       held while a node runs
+    spool/<2>/<series>/<instance>.<content>.<once>.dcm    received, named by a ledger row
+    quarantine/...                                        the same UID with other content, for a person to look at
+    outbox/<2>/<series>/<name>.<content>.<once><suffix>   made here
+    *.incoming/                                           temporary, removed at start
+    node.lock                                             held while a node runs
 
-The content hash in the name keeps two different contents of one UID apart even when they arrive at the same instant.
+No name is ever used twice: whatever arrives at the same instant, and whatever retention is just removing, a file
+belongs to the one who wrote it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -41,8 +43,8 @@ def content_sha256(transfer_syntax_uid: str, dataset: Chunk) -> str:
 
 
 def _name(series_uid: str, name: str, sha256: str, suffix: str) -> str:
-    series = hashed(series_uid)
-    return f"{series[:2]}/{series[:_DIGITS]}/{hashed(name)[:_DIGITS]}.{sha256[:_DIGITS]}{suffix}"
+    series, once = hashed(series_uid), secrets.token_hex(8)
+    return f"{series[:2]}/{series[:_DIGITS]}/{hashed(name)[:_DIGITS]}.{sha256[:_DIGITS]}.{once}{suffix}"
 
 
 class Spool:
@@ -72,7 +74,12 @@ class Spool:
         series_uid, sop_uid
             Only their hashes are used.
         sha256
-            From :func:`content_sha256`. Keeping the same content again gives the same path.
+            From :func:`content_sha256`.
+
+        Returns
+        -------
+        Kept
+            A new file every time; when the ledger finds the instance to be the SAME, the caller removes this file.
 
         Raises
         ------

@@ -97,15 +97,14 @@ instances = Table(
 quarantined = Table(
     "quarantined",
     metadata,
-    Column("path", String, primary_key=True),
-    _needed("sop_uid", String),
-    _needed("series_uid", String),
-    _needed("sha256", String),
+    Column("sop_uid", String, primary_key=True),
+    Column("sha256", String, primary_key=True),
+    _needed("series_uid", String),  # of the instance it contradicts
+    _needed("path", String),
     _needed("size", BigInteger),
     _needed("received_at", UtcDateTime),
     _needed("ae_title", String),
     _needed("host", String),
-    Index(None, "sop_uid"),
     Index(None, "series_uid"),
 )
 

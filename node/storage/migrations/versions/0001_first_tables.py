@@ -20,18 +20,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "quarantined",
-        sa.Column("path", sa.String(), nullable=False),
         sa.Column("sop_uid", sa.String(), nullable=False),
-        sa.Column("series_uid", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("series_uid", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ae_title", sa.String(), nullable=False),
         sa.Column("host", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("path", name="pk_quarantined"),
+        sa.PrimaryKeyConstraint("sop_uid", "sha256", name="pk_quarantined"),
     )
     op.create_index("ix_quarantined_series_uid", "quarantined", ["series_uid"], unique=False)
-    op.create_index("ix_quarantined_sop_uid", "quarantined", ["sop_uid"], unique=False)
     op.create_table(
         "senders",
         sa.Column("series_uid", sa.String(), nullable=False),
