@@ -1,1 +1,1 @@
-"""The anatomy of the phantom: thorax, heart, coronary tree, calcium, as label volumes."""
+"""The anatomy of the phantom: thorax, heart, coronary tree, calcium, as signed distances, layers and blobs."""

@@ -1,1 +1,1 @@
-"""From label volume to CT: point spread, slice profile, noise, motion, artefacts."""
+"""From anatomy to CT: rasterising, point spread, slice profile, noise, motion, artefacts."""

@@ -1,0 +1,103 @@
+"""Under the diaphragm: liver, stomach, spleen, fat, bowel gas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.anatomy.frame import smooth_noise
+from train.anatomy.heart import Heart
+from train.anatomy.layers import Layer
+from train.anatomy.ranges import BodyRanges
+from train.anatomy.thorax import Chest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Abdomen:
+    """``below`` is the signed height over the diaphragm (negative under it); organs are signed distances."""
+
+    below: Tensor
+    liver: Tensor
+    stomach: Tensor
+    gas: Tensor
+    spleen: Tensor
+
+
+def draw_abdomen(rng: np.random.Generator, heart: Heart, chest: Chest) -> Abdomen:
+    """Two domes, the right one higher; the liver fills the right and reaches over, the stomach lies left behind."""
+    frame = heart.frame
+    z, y, x = frame.coordinates()
+    floor = float(heart.low_mm[0])
+    right = floor + rng.uniform(10, 55)
+    left = right - rng.uniform(-4, 28)
+    blend = torch.sigmoid((x - (chest.midline_mm + rng.uniform(0, 25))) / rng.uniform(8, 18))
+    dome = right * (1 - blend) + left * blend
+    across = ((x - chest.midline_mm).abs() / chest.half_width_mm - 0.5).abs() * 2
+    along = (y - chest.centre_y_mm + 10) / chest.half_depth_mm
+    dome = (
+        dome
+        - 16 * across**2
+        - rng.uniform(20, 45) * along.clamp(min=0) ** 2
+        - rng.uniform(5, 25) * along.clamp(max=0) ** 2
+    )
+    dome = dome + smooth_noise(rng, frame, 40.0, "z") * 3.0
+    apart = torch.sqrt((y - float(heart.centre_mm[1])) ** 2 + (x - float(heart.centre_mm[2])) ** 2)
+    seat = floor + rng.uniform(4, 14) - (apart - 45).clamp(min=0) * rng.uniform(0.3, 0.7)  # the heart rests on it
+    below = (z - torch.maximum(dome, seat)) * 0.8
+    midline_gap = chest.midline_mm + rng.uniform(10, 60) + smooth_noise(rng, frame, 40.0) * 8
+    liver = torch.maximum(below + 2, x - midline_gap + 0.35 * (y - chest.centre_y_mm))
+    front_fat = chest.front_mm + rng.uniform(0, 30) - y
+    liver = torch.maximum(liver, front_fat + smooth_noise(rng, frame, 40.0) * 6)
+    bed = np.array(
+        [left - rng.uniform(25, 55), chest.centre_y_mm + rng.uniform(0, 35), chest.midline_mm + rng.uniform(45, 80)]
+    )
+    axes = np.array([rng.uniform(28, 50), rng.uniform(24, 42), rng.uniform(24, 42)])
+    stomach = _ellipsoid(frame.coordinates(), bed, axes) + smooth_noise(rng, frame, 30.0) * 4
+    stomach = torch.maximum(torch.maximum(stomach, below + 3), 2 - liver)
+    gas = torch.maximum(stomach + 3, y - (bed[1] - rng.uniform(-5, 25)))  # supine: gas rises to the front
+    home = np.array(
+        [left - rng.uniform(30, 60), chest.centre_y_mm + rng.uniform(30, 55), chest.midline_mm + rng.uniform(85, 115)]
+    )
+    spleen = _ellipsoid(frame.coordinates(), home, np.array([rng.uniform(35, 55), 32.0, 24.0]))
+    spleen = torch.maximum(torch.maximum(spleen, below + 2), 2 - stomach)
+    return Abdomen(below=below, liver=liver, stomach=stomach, gas=gas, spleen=spleen)
+
+
+def abdominal_layers(
+    rng: np.random.Generator, organs: Abdomen, chest: Chest, body: BodyRanges, fat_hu: float
+) -> list[Layer]:
+    """Paint the abdomen inside the chest wall; the heart is painted over it later."""
+    frame = chest.frame
+    inside = chest.cavity
+
+    def within(distance: Tensor) -> Tensor:
+        return torch.maximum(distance, inside)
+
+    strands = smooth_noise(rng, frame, 7.0)
+    food = smooth_noise(rng, frame, 12.0) * rng.uniform(5, 60) + rng.uniform(0, 60)
+    layers = [
+        Layer(distance=within(organs.below), hu=rng.uniform(20, 50)),
+        Layer(distance=within(organs.below + rng.uniform(2.0, 4.0)), hu=fat_hu + strands * 12),
+        Layer(distance=within(organs.spleen), hu=rng.uniform(38, 58)),
+        Layer(distance=within(organs.stomach), hu=45.0),
+        Layer(distance=within(organs.stomach + 3), hu=food),
+    ]
+    if rng.random() < 0.75:
+        layers.append(Layer(distance=within(organs.gas), hu=-900.0))
+    layers.append(
+        Layer(distance=within(organs.liver), hu=rng.uniform(*body.liver_hu) + smooth_noise(rng, frame, 10.0) * 3)
+    )
+    if rng.random() < 0.4:
+        bowel = smooth_noise(rng, frame, 26.0) * 12 + 14
+        loops = torch.maximum(torch.maximum(bowel, organs.below + 8), 4 - torch.minimum(organs.liver, organs.stomach))
+        layers.append(Layer(distance=within(loops), hu=35.0))
+        layers.append(Layer(distance=within(loops + 3), hu=-850.0))
+    return layers
+
+
+def _ellipsoid(coordinates: tuple[Tensor, Tensor, Tensor], centre: np.ndarray, axes: np.ndarray) -> Tensor:
+    squares = [((axis - float(centre[k])) / float(axes[k])) ** 2 for k, axis in enumerate(coordinates)]
+    return (torch.sqrt(squares[0] + squares[1] + squares[2]) - 1) * float(axes.mean())

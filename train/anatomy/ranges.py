@@ -1,0 +1,93 @@
+"""Ranges anatomy is drawn from. A pair is (low, high) of a uniform draw unless said otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Range = tuple[float, float]
+
+
+class Cohort(StrEnum):
+    """Which population's calcium burden is drawn."""
+
+    HIGH = "high"  # referred patients: CAC 0 / 1-99 / 100-399 / >= 400 in 11 / 11 / 24 / 53 %
+    LOW = "low"  # screening: 45 / 33 / 14 / 8 %
+    MIXED = "mixed"  # half of each
+    NONE = "none"  # no calcium that is scored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartRanges:
+    """Size, place and shape of the heart relative to the atlas (a normal adult)."""
+
+    scale: Range = (0.75, 1.12)
+    axis_scale: Range = (0.92, 1.08)
+    rotation_sd_deg: tuple[float, float, float] = (8.0, 7.0, 7.0)
+    carina_mm: float = 46.0  # height of the carina above the atlas origin
+    carina_below_top_mm: Range = (-12.0, 16.0)
+    in_plane_offset_mm: tuple[float, float] = (-6.0, 2.0)
+    in_plane_sd_mm: tuple[float, float] = (9.0, 9.0)
+    warp_mm: Range = (1.5, 4.5)
+    warp_cell_mm: float = 48.0
+    fine_warp_mm: Range = (0.0, 1.2)
+    fine_warp_cell_mm: float = 20.0
+    swelling: Range = (-0.18, 0.28)
+    lv_wall_scale: Range = (0.75, 1.4)
+    inflate_mm: Range = (-1.5, 1.5)
+    epicardial_fat_mm: Range = (0.5, 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoronaryRanges:
+    """Variants of the coronary tree."""
+
+    right_dominant: float = 0.82
+    codominant: float = 0.08
+    ramus: float = 0.25
+    branch_present: float = 0.75
+    main_stem_mm: Range = (3.0, 16.0)
+    wiggle_mm: Range = (0.3, 1.8)
+    proximal_radius_mm: Range = (1.4, 2.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyRanges:
+    """The thorax around the heart."""
+
+    fat_hu: Range = (-118.0, -86.0)
+    muscle_hu: Range = (38.0, 62.0)
+    blood_hu: Range = (30.0, 54.0)
+    lung_hu: Range = (-900.0, -730.0)
+    trabecular_hu: Range = (70.0, 260.0)
+    cortical_hu: Range = (320.0, 950.0)
+    subcutaneous_mm: Range = (4.0, 42.0)
+    wall_mm: Range = (10.0, 20.0)
+    liver_hu: Range = (30.0, 72.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfuserRanges:
+    """How often a case carries what must not be scored."""
+
+    mitral_annulus: float = 0.3
+    papillary: float = 0.1
+    pericardial: float = 0.08
+    nodes: float = 0.35
+    granuloma: float = 0.3
+    stent: float = 0.06
+    lead: float = 0.06
+    sternal_wires: float = 0.06
+    clips: float = 0.05
+    valve_prosthesis: float = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnatomyRanges:
+    """Everything a scene is drawn from."""
+
+    heart: HeartRanges = field(default_factory=HeartRanges)
+    coronaries: CoronaryRanges = field(default_factory=CoronaryRanges)
+    body: BodyRanges = field(default_factory=BodyRanges)
+    confusers: ConfuserRanges = field(default_factory=ConfuserRanges)
+    cohort: Cohort = Cohort.MIXED
