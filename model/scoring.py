@@ -193,11 +193,14 @@ def lesions(volume: CtVolume, mask: CalciumMask, definition: Definition) -> tupl
 
 
 def keep(volume: CtVolume, mask: CalciumMask, definition: Definition) -> CalciumMask:
-    """The mask that is scored: labelled, at or above the threshold, and not dropped by the area rule."""
-    measured = measure(volume, mask, definition)
-    scored = measured.voxels.where(measured.weight > 0)
+    """The mask that is scored: labelled, at or above the threshold, and not dropped by the area rule.
+
+    Where a profile counts volume from a threshold of its own, voxels that count only for volume and mass are kept too.
+    Scoring the kept mask gives the same scores and lesions as scoring the mask.
+    """
+    voxels = measure(volume, mask, definition).voxels
     labels = np.zeros_like(mask.labels)
-    labels[tuple(scored.index)] = scored.label
+    labels[tuple(voxels.index)] = voxels.label
     sure = mask.probability
     if sure is not None:
         sure = sure[labels.ravel()[np.flatnonzero(mask.labels)] > 0]

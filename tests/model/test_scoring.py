@@ -209,8 +209,8 @@ def test_philips_volume_and_mass_have_their_own_threshold(factor, agatston_point
     assert found.mass_mg == pytest.approx(mass)
     (lesion,) = lesions(scan, everything, rules)
     assert (lesion.agatston, lesion.volume_mm3) == pytest.approx((agatston_points, volume))
-    # what is scored, and so segmented, is the Agatston mask
-    assert np.count_nonzero(keep(scan, everything, rules).labels) == agatston_points
+    # what is kept is all that counts for either
+    assert np.count_nonzero(keep(scan, everything, rules).labels) == 6
 
 
 def test_a_piece_between_the_two_philips_thresholds_has_volume_and_no_agatston_score():
@@ -472,7 +472,7 @@ def test_mass_of_a_whole_insert_is_its_true_mass(density, size, true_mg):
 def speckled(seed: int, spacing_mm=(2.5, 0.6, 0.9), mass_factor=0.8) -> CtVolume:
     """Calcium-like speckles of every class, dense enough to touch."""
     rng = np.random.default_rng(seed)
-    values = rng.choice([40, 129, 130, 180, 200, 299, 300, 400, 900], size=(4, 9, 11), p=[0.5, 0.1] + [0.4 / 7] * 7)
+    values = rng.choice([40, 127, 130, 180, 200, 299, 300, 400, 900], size=(4, 9, 11), p=[0.5, 0.1] + [0.4 / 7] * 7)
     return replace(uniform((4, 9, 11), spacing_mm=spacing_mm, mass_factor=mass_factor), hu=values.astype(np.int16))
 
 
@@ -501,7 +501,7 @@ def by_the_book(scan: CtVolume, labelled: CalciumMask, vessel: Vessel, rules) ->
 
 
 SEEDS = st.integers(0, 2**31)
-PROFILE_NAMES = st.sampled_from(["agatston-1990", "ge", "siemens", "canon"])
+PROFILE_NAMES = st.sampled_from(["agatston-1990", "ge", "siemens", "philips", "canon"])
 QUICK = settings(max_examples=40, deadline=None)
 
 
@@ -515,7 +515,7 @@ def test_runs_give_what_a_plain_loop_gives(seed, profile, kvp):
         assert found.regions[vessel].agatston == pytest.approx(by_the_book(scan, labelled, vessel, rules))
 
 
-@given(SEEDS, st.sampled_from(["agatston-1990", "siemens", "philips", "canon"]))
+@given(SEEDS, PROFILE_NAMES)
 @QUICK
 def test_lesions_sum_to_their_vessel(seed, profile):
     scan, labelled = strewn(seed)
