@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class Territory(IntEnum):
-    """What calcium at a voxel would belong to. 1..6 are the labels of :class:`model.lesions.Vessel`."""
+    """What calcium at a voxel would belong to. 1..6 are the labels of :class:`model.lesions.Vessel`.
+
+    CONFUSER is calcium or metal that is never scored: mitral annulus, papillary muscle, pericardium, nodes, stents,
+    leads.
+    """
 
     BACKGROUND = 0
     LM = 1
@@ -16,11 +21,10 @@ class Territory(IntEnum):
     AV = 5
     TA = 6
     CONFUSER = 7
-    """Calcium or metal that is never scored: mitral annulus, papillary muscle, pericardium, nodes, stents, leads."""
 
 
 class Anatomy(IntEnum):
-    """Tissue classes of the fine network."""
+    """Tissue classes of the fine network. EPICARDIAL is what else lies inside the pericardium."""
 
     OTHER = 0
     LEFT_VENTRICLE = 1
@@ -33,18 +37,35 @@ class Anatomy(IntEnum):
     BONE = 8
     LUNG = 9
     ABDOMEN = 10
-    EPICARDIAL = 11
-    """Everything else inside the pericardium: fat, walls, coronaries."""
+    STOMACH = 11
+    EPICARDIAL = 12
 
 
 class Organ(IntEnum):
-    """Classes of the coarse localiser."""
+    """Classes of the coarse localiser. HEART is chambers, walls and epicardial fat; ABDOMEN is mostly liver."""
 
     OTHER = 0
     HEART = 1
     AORTA = 2
-    LIVER = 3
-    STOMACH = 4
-    LUNG = 5
-    BONE = 6
-    ABDOMEN = 7
+    PULMONARY_ARTERY = 3
+    ABDOMEN = 4
+    STOMACH = 5
+    LUNG = 6
+    BONE = 7
+
+
+ORGAN_OF: Final = {
+    Anatomy.OTHER: Organ.OTHER,
+    Anatomy.LEFT_VENTRICLE: Organ.HEART,
+    Anatomy.RIGHT_VENTRICLE: Organ.HEART,
+    Anatomy.LEFT_ATRIUM: Organ.HEART,
+    Anatomy.RIGHT_ATRIUM: Organ.HEART,
+    Anatomy.EPICARDIAL: Organ.HEART,
+    Anatomy.ASCENDING_AORTA: Organ.AORTA,
+    Anatomy.DESCENDING_AORTA: Organ.AORTA,
+    Anatomy.PULMONARY_ARTERY: Organ.PULMONARY_ARTERY,
+    Anatomy.BONE: Organ.BONE,
+    Anatomy.LUNG: Organ.LUNG,
+    Anatomy.ABDOMEN: Organ.ABDOMEN,
+    Anatomy.STOMACH: Organ.STOMACH,
+}

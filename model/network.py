@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -39,7 +40,7 @@ class NetworkConfig:
     levels
         Number of resolutions.
     stem
-        1, or the factor by which pixels are folded into channels before the first level (2D only).
+        1, or the factor by which pixels are folded into channels before the first level.
     heads
         Name and number of classes of every output, in the order of the output channels.
 
@@ -53,8 +54,8 @@ class NetworkConfig:
     heads: tuple[tuple[str, int], ...]
 
     def __post_init__(self) -> None:
-        if self.dimensions not in (2, 3) or (self.dimensions == 3 and self.stem != 1):
-            raise ValueError("a network is 2D, or 3D with a stem of 1")
+        if self.dimensions not in (2, 3):
+            raise ValueError("a network is 2D or 3D")
         if min(self.channels, self.filters, self.levels, self.stem) < 1 or not self.heads:
             raise ValueError("channels, filters, levels and stem are at least 1, and there is at least one head")
         if len({name for name, _ in self.heads}) != len(self.heads) or min(count for _, count in self.heads) < 1:
@@ -93,9 +94,9 @@ def fine_network(filters: int = 16) -> NetworkConfig:
     return NetworkConfig(dimensions=2, channels=FINE_CHANNELS, filters=filters, levels=4, stem=2, heads=heads)
 
 
-def coarse_network(filters: int = 8) -> NetworkConfig:
-    """3D U-Net over the whole scan at about 4 mm."""
-    return NetworkConfig(dimensions=3, channels=1, filters=filters, levels=4, heads=(("organ", len(Organ)),))
+def coarse_network(filters: int = 16) -> NetworkConfig:
+    """3D U-Net over the whole scan at about 4 mm, behind a 2x stem."""
+    return NetworkConfig(dimensions=3, channels=1, filters=filters, levels=3, stem=2, heads=(("organ", len(Organ)),))
 
 
 class UNet(nn.Module):
@@ -111,24 +112,23 @@ class UNet(nn.Module):
         flat = config.dimensions == 2
         convolution = nn.Conv2d if flat else nn.Conv3d
         transposed = nn.ConvTranspose2d if flat else nn.ConvTranspose3d
-        folded_in = config.channels * config.stem**2
+        cell = config.stem**config.dimensions
         widths = [config.filters * 2**level for level in range(config.levels)]
-        self.unfold = nn.PixelUnshuffle(config.stem) if config.stem > 1 else nn.Identity()
         self.pool = nn.MaxPool2d(2) if flat else nn.MaxPool3d(2)
         self.down = nn.ModuleList(
-            _block(before, width, flat=flat) for before, width in zip([folded_in, *widths], widths, strict=False)
+            _block(before, width, flat=flat)
+            for before, width in zip([config.channels * cell, *widths], widths, strict=False)
         )
         steps = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(transposed(deep, shallow, 2, stride=2) for deep, shallow in steps)
         self.join = nn.ModuleList(_block(2 * shallow, shallow, flat=flat) for _, shallow in steps)
-        self.out = convolution(widths[0], config.classes * config.stem**2, 1)
-        self.fold = nn.PixelShuffle(config.stem) if config.stem > 1 else nn.Identity()
+        self.out = convolution(widths[0], config.classes * cell, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of all heads, joined along the channel axis."""
         if any(size % self.config.multiple for size in images.shape[2:]):
             raise ValueError(f"{tuple(images.shape[2:])} is no multiple of {self.config.multiple}")
-        features = self.unfold(images)
+        features = _to_channels(images, self.config.stem)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             features = block(self.pool(features) if level else features)
@@ -136,13 +136,36 @@ class UNet(nn.Module):
         skips.pop()
         for rise, join in zip(self.up, self.join, strict=True):
             features = join(torch.cat([rise(features), skips.pop()], dim=1))
-        logits: Tensor = self.fold(self.out(features))
-        return logits
+        return _from_channels(self.out(features), self.config.stem)
 
     def split(self, logits: Tensor) -> dict[str, Tensor]:
         """Logits of each head, by name."""
         parts = torch.split(logits, [count for _, count in self.config.heads], dim=1)
         return {name: part for (name, _), part in zip(self.config.heads, parts, strict=True)}
+
+
+def _to_channels(images: Tensor, stem: int) -> Tensor:
+    """Fold every ``stem``-wide cell of pixels or voxels into channels."""
+    if stem == 1:
+        return images
+    if images.dim() == 4:
+        return F.pixel_unshuffle(images, stem)
+    batch, channels, *sizes = images.shape
+    depth, rows, columns = (size // stem for size in sizes)
+    cells = images.reshape(batch, channels, depth, stem, rows, stem, columns, stem).permute(0, 1, 3, 5, 7, 2, 4, 6)
+    return cells.reshape(batch, channels * stem**3, depth, rows, columns)
+
+
+def _from_channels(features: Tensor, stem: int) -> Tensor:
+    """The inverse of :func:`_to_channels`."""
+    if stem == 1:
+        return features
+    if features.dim() == 4:
+        return F.pixel_shuffle(features, stem)
+    batch, channels, depth, rows, columns = features.shape
+    cells = features.reshape(batch, channels // stem**3, stem, stem, stem, depth, rows, columns)
+    cells = cells.permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return cells.reshape(batch, channels // stem**3, depth * stem, rows * stem, columns * stem)
 
 
 def _block(channels_in: int, channels_out: int, *, flat: bool) -> nn.Sequential:
