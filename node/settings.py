@@ -36,6 +36,7 @@ from pydantic_settings import (
 from node.domain.policy import Policy, SeriesPolicy
 
 PREFIX = "SECOND_READER_"
+_NOT_SETTINGS = (f"{PREFIX}FAULT", f"{PREFIX}REFERENCE_DATA")  # for tests; read where they are used
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -244,6 +245,9 @@ class Settings(BaseSettings):
         """Settings from a TOML file (if any), overlaid by the environment. Raises SettingsError with every fault."""
         values = _read_toml(path) if path is not None else {}
         environment = _with_files(environ)
+        parts = {name.upper().removeprefix(PREFIX).split("__")[0].lower() for name in environment}
+        if unknown := sorted(parts - set(cls.model_fields)):
+            raise SettingsError(f"no setting has the name {', '.join(PREFIX + name.upper() for name in unknown)}")
 
         class Loaded(cls):  # type: ignore[misc, valid-type]  # sources are given per class; this one is for this call
             @classmethod
@@ -282,6 +286,7 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
     own = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+    own = {name: value for name, value in own.items() if name.upper() not in _NOT_SETTINGS}
     named = {name: value for name, value in own.items() if name.upper().endswith("_FILE")}
     plain = {name: value for name, value in own.items() if name not in named}
     return plain | {name[: -len("_FILE")]: _secret_from(Path(value)) for name, value in named.items()}

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from model.volume import CtVolume
 from node.domain.identity import derived_uid
@@ -43,7 +43,7 @@ def ct_images(volume: CtVolume, scan: ScanIdentity) -> Iterator[tuple[str, bytes
         buffer = BytesIO()
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = CTImageStorage
-        meta.MediaStorageSOPInstanceUID = uid
+        meta.MediaStorageSOPInstanceUID = UID(uid)
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         FileDataset(buffer, dataset, file_meta=meta, preamble=b"\0" * 128).save_as(buffer, enforce_file_format=True)
         yield uid, buffer.getvalue()

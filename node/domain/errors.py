@@ -8,7 +8,8 @@ NodeError
 ├── Retryable        tried again later, with back-off and jitter
 │   ├── StorageFull  no room in the spool, the outbox or the database
 │   ├── LedgerBusy   the database is locked, read-only or away
-│   └── PeerDown     the other side does not answer or is out of resources
+│   ├── PeerDown     the other side does not answer or is out of resources
+│   └── NotYet       something else has to happen first; no attempt is counted against it
 └── LeaseLost        somebody else has the work now: drop the result, record nothing
 """
 
@@ -53,3 +54,7 @@ class PeerDown(Retryable):
 
 class LeaseLost(NodeError):
     """The claim on a piece of work ended before its outcome was recorded; whoever holds it now records its own."""
+
+
+class NotYet(Retryable):
+    """Something that is under way has to end first."""

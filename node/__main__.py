@@ -1,0 +1,5 @@
+"""``python -m node`` is the ``second-reader`` script."""
+
+from node.cli import main
+
+main()

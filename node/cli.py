@@ -1,0 +1,37 @@
+"""The command line: `second-reader`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from node import service
+from node.commands import operate
+from node.commands.demo import demo
+from node.commands.score import score
+from node.commands.send import send
+
+app = typer.Typer(
+    name="second-reader",
+    help="A DICOM node that reads gated calcium-score CT beside the radiologist. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+for command in (operate.serve, score, demo, operate.check, send, operate.status, operate.retry, operate.backup):
+    app.command()(command)
+app.add_typer(operate.db, name="db")
+
+
+@app.callback(invoke_without_command=True)
+def _about(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"calcium-second-reader {service.software_version()}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the `second-reader` script."""
+    app()

@@ -1,0 +1,59 @@
+"""Options that several commands share, and how they fail: one clear message, the right exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from model.bundle import BundleError
+from node import log
+from node.domain.errors import NodeError
+from node.settings import Settings, SettingsError
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Settings (TOML). The environment, SECOND_READER_..., comes on top.", dir_okay=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+USAGE = 2
+FAILED = 1
+
+out = Console()
+err = Console(stderr=True)
+
+
+def load_settings(config: Path | None) -> Settings:
+    """The settings, with logging set up as they say; exits with 2 and every fault named if they cannot be used."""
+    try:
+        settings = Settings.load(config, os.environ)
+    except SettingsError as error:
+        err.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(USAGE) from None
+    log.configure(settings.log.level, settings.log.format)
+    return settings
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Foreseen errors as one line and exit code 1, or 2 where a setting is at fault."""
+    try:
+        yield
+    except SettingsError as error:
+        err.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(USAGE) from None
+    except (NodeError, BundleError, ValueError) as error:
+        err.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        err.print(f"{error.strerror or error}{where}", style="red", markup=False, highlight=False)
+        raise typer.Exit(FAILED) from None

@@ -1,0 +1,67 @@
+"""What becomes of claimed work: finished, tried again, or parked. One place for the rule."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from node.domain.errors import LeaseLost, NodeError, NotYet, Permanent, Retryable
+from node.domain.records import Outcome
+from node.domain.work import Backoff, Work
+from node.storage.ledger import Ledger
+
+Clock = Callable[[], datetime]
+
+_log = structlog.get_logger(__name__)
+_AGAIN = timedelta(seconds=0.5)  # how soon to look again at what waits for something under way
+
+
+class Settler:
+    """Writes the end of an attempt into the ledger."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, rng: random.Random) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._rng = rng
+
+    def done(self, work: Work, outcome: Outcome) -> None:
+        """Record an outcome; drop it if somebody else has the work by now."""
+        try:
+            self._ledger.finish(work, outcome, self._clock())
+        except LeaseLost:
+            _log.warning("result dropped: the lease was lost", stage=work.stage, series=work.series_uid)
+
+    def failed(self, work: Work, error: Exception, backoff: Backoff) -> None:
+        """Retry later, or park: a permanent error, one attempt too many, or a fault of this program."""
+        context = {
+            "stage": work.stage,
+            "series": work.series_uid,
+            "destination": work.destination,
+            "attempts": work.attempts,
+        }
+        try:
+            if isinstance(error, NotYet):
+                self._ledger.retry_later(work, self._clock(), self._clock() + _AGAIN, str(error))
+            elif isinstance(error, Retryable) and not backoff.exhausted(work.attempts):
+                delay = backoff.delay(work.attempts, self._rng)
+                self._ledger.retry_later(work, self._clock(), self._clock() + delay, str(error))
+                _log.warning("will try again", error=str(error), seconds=round(delay.total_seconds(), 1), **context)
+            elif isinstance(error, LeaseLost):
+                _log.warning("result dropped: the lease was lost", **context)
+            else:
+                self._park(work, error, context)
+        except NodeError as second:
+            # The ledger itself is away. The lease runs out, and the work comes back by itself.
+            _log.error("the ledger could not take the end of an attempt", error=str(second), **context)
+
+    def _park(self, work: Work, error: Exception, context: dict[str, object]) -> None:
+        if isinstance(error, Permanent | Retryable):
+            reason = str(error) if isinstance(error, Permanent) else f"gave up after {work.attempts} attempts: {error}"
+            _log.error("parked", reason=reason, **context)
+        else:
+            reason = f"a fault of this program: {type(error).__name__}"
+            _log.error("parked", reason=reason, exc_info=error, **context)
+        self._ledger.park(work, self._clock(), reason)

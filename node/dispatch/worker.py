@@ -1,0 +1,162 @@
+"""Threads that take due work from the ledger until told to stop."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from node.dispatch.settle import Settler
+from node.domain.errors import NodeError
+from node.domain.records import Outcome
+from node.domain.work import Backoff, Stage, Work
+from node.stages.assemble import Assembler
+from node.storage.ledger import Ledger
+
+Clock = Callable[[], datetime]
+Handler = Callable[[Work], Outcome]
+Result = Outcome | Exception
+Carrier = Callable[[Sequence[Work]], Sequence[Result]]
+
+_log = structlog.get_logger(__name__)
+_LEASE = timedelta(minutes=10)
+_LOOK_SECONDS = 1.0
+_SULK_SECONDS = 2.0  # after the ledger did not answer
+_MOST_AT_ONCE = 16  # objects that go over one association
+
+
+class Worker(ABC, threading.Thread):
+    """Takes work as it becomes due. :meth:`ring` saves it the wait for its next look."""
+
+    def __init__(self, name: str, ledger: Ledger, settler: Settler, clock: Clock) -> None:
+        super().__init__(name=name, daemon=True)
+        self._ledger = ledger
+        self._settler = settler
+        self._clock = clock
+        self._bell = threading.Event()
+        self._ending = threading.Event()
+
+    def ring(self) -> None:
+        """There may be work."""
+        self._bell.set()
+
+    def end(self) -> None:
+        """Finish what is in hand and stop."""
+        self._ending.set()
+        self._bell.set()
+
+    def run(self) -> None:
+        """Until :meth:`end`."""
+        while not self._ending.is_set():
+            self._bell.clear()
+            try:
+                worked = self.step()
+            except NodeError as error:
+                _log.warning("the ledger does not answer", worker=self.name, error=str(error))
+                self._ending.wait(_SULK_SECONDS)
+            except Exception:  # noqa: BLE001 - a thread that dies would stop the node without a word
+                _log.exception("a fault of this program; the worker goes on", worker=self.name)
+                self._ending.wait(_SULK_SECONDS)
+            else:
+                if not worked:
+                    self._bell.wait(_LOOK_SECONDS)
+
+    @abstractmethod
+    def step(self) -> bool:
+        """Do what is due; whether there was anything."""
+
+
+class AssembleWorker(Worker):
+    """Looks at the open series at every ring, and at least once a second: quiet time rings no bell."""
+
+    def __init__(
+        self, *, ledger: Ledger, settler: Settler, clock: Clock, assembler: Assembler, on_done: Callable[[], None]
+    ) -> None:
+        super().__init__("assemble", ledger, settler, clock)
+        self._assembler = assembler
+        self._on_done = on_done
+
+    def step(self) -> bool:
+        """One look; there is nothing to repeat at once."""
+        if self._assembler.run(self._clock()):
+            self._on_done()
+        return False
+
+
+class StageWorker(Worker):
+    """One piece of work at a time, of the stages it has handlers for; whoever follows is rung."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        ledger: Ledger,
+        settler: Settler,
+        clock: Clock,
+        handlers: Mapping[Stage, Handler],
+        on_done: Callable[[], None],
+    ) -> None:
+        super().__init__(name, ledger, settler, clock)
+        self._handlers = handlers
+        self._on_done = on_done
+
+    def step(self) -> bool:
+        """One piece of work."""
+        work = self._ledger.claim(self._clock(), _LEASE, tuple(self._handlers))
+        if work is None:
+            return False
+        try:
+            outcome = self._handlers[work.stage](work)
+        except Exception as error:  # noqa: BLE001 - the settler tells errors from faults
+            self._settler.failed(work, error, Backoff())
+            return True
+        self._settler.done(work, outcome)
+        self._on_done()
+        return True
+
+
+class DeliveryWorker(Worker):
+    """Takes objects to one destination; a dead destination holds up no other."""
+
+    def __init__(
+        self,
+        destination: str,
+        *,
+        ledger: Ledger,
+        settler: Settler,
+        clock: Clock,
+        carry: Carrier,
+        backoff: Backoff,
+    ) -> None:
+        super().__init__(f"deliver-{destination}", ledger, settler, clock)
+        self._destination = destination
+        self._carry = carry
+        self._backoff = backoff
+
+    def step(self) -> bool:
+        """As many objects as are due, over one association."""
+        works = list(self._due())
+        if not works:
+            return False
+        try:
+            results: Sequence[Result] = self._carry(works)
+        except Exception as error:  # noqa: BLE001 - the settler tells errors from faults
+            results = [error] * len(works)
+        for work, result in zip(works, results, strict=True):
+            if isinstance(result, Outcome):
+                self._settler.done(work, result)
+            else:
+                self._settler.failed(work, result, self._backoff)
+        return True
+
+    def _due(self) -> Collection[Work]:
+        works: list[Work] = []
+        while len(works) < _MOST_AT_ONCE:
+            work = self._ledger.claim(self._clock(), _LEASE, (Stage.DELIVER,), self._destination)
+            if work is None:
+                break
+            works.append(work)
+        return works

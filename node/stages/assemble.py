@@ -1,0 +1,61 @@
+"""Assemble: which open series go on now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from node.domain.completeness import judge_completeness
+from node.domain.faults import fault
+from node.domain.policy import SeriesPolicy
+from node.domain.series import SeriesRecord
+from node.storage.ledger import Ledger
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What was known of a series when it was last found incomplete, and until when that answer holds."""
+
+    record: SeriesRecord
+    until: datetime | None
+
+
+class Assembler:
+    """Looks at every open series. What it remembers between looks only saves it from looking twice."""
+
+    def __init__(self, ledger: Ledger, policy: SeriesPolicy) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._waiting: dict[str, _Waiting] = {}
+
+    def run(self, now: datetime) -> int:
+        """Close every series that is complete by evidence or by quiet; how many were closed."""
+        records = self._ledger.open_series()
+        open_uids = {record.series_uid for record in records}
+        self._waiting = {uid: seen for uid, seen in self._waiting.items() if uid in open_uids}
+        return sum(self._look(record, now) for record in records)
+
+    def _look(self, record: SeriesRecord, now: datetime) -> bool:
+        seen = self._waiting.get(record.series_uid)
+        if seen is not None and seen.record == record and seen.until is not None and now < seen.until:
+            return False
+        instances = [stored.instance for stored in self._ledger.instances(record.series_uid)]
+        verdict = judge_completeness(instances, record, now, self._policy)
+        if not verdict.complete:
+            self._waiting[record.series_uid] = _Waiting(record, verdict.wait_until)
+            return False
+        fault("assemble.before-commit")
+        generation = self._ledger.close_series(record.series_uid, now, verdict.evidence)
+        fault("assemble.after-commit")
+        _log.info(
+            "series complete",
+            series=record.series_uid,
+            generation=generation,
+            instances=len(instances),
+            evidence=verdict.evidence,
+        )
+        return True

@@ -1,0 +1,139 @@
+"""Publish: a reading into DICOM objects, made once, kept in the outbox, and one delivery per object and destination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import numpy as np
+import structlog
+
+from node.dicom.answers import build_answers
+from node.dicom.references import read_source
+from node.dicom.request import NodeIdentity, PredecessorRef, Request, Role, StoredObject
+from node.domain.eligibility import judge
+from node.domain.errors import Unreadable
+from node.domain.faults import fault
+from node.domain.findings import Findings
+from node.domain.policy import Policy
+from node.domain.reading_json import loads
+from node.domain.records import NewWork, Outcome, StoredAnswer, StoredReading
+from node.domain.verdict import Verdict
+from node.domain.work import Stage, Work
+from node.stages.labels_file import unpack_labels
+from node.stages.reading import paths_of, volume_of
+from node.storage.ledger import Ledger
+from node.storage.spool import Outbox, Spool
+
+Clock = Callable[[], datetime]
+
+_log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """Makes the answers to one reading.
+
+    Parameters
+    ----------
+    wanted
+        For each destination, the roles it gets.
+
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of one stage, wired once
+        self,
+        *,
+        ledger: Ledger,
+        spool: Spool,
+        outbox: Outbox,
+        policy: Policy,
+        identity: NodeIdentity,
+        wanted: Mapping[str, frozenset[Role]],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._spool = spool
+        self._outbox = outbox
+        self._policy = policy
+        self._identity = identity
+        self._wanted = wanted
+        self._clock = clock
+
+    def __call__(self, work: Work) -> Outcome:
+        """The stored objects, and DELIVER work for each destination that wants them."""
+        fault("publish.before-effect")
+        reading = self._ledger.reading(work.series_uid, work.generation)
+        if reading is None:
+            raise Unreadable("there is no reading to publish")
+        request = self._request(work, reading)
+        roles = frozenset().union(*self._wanted.values()) or frozenset((Role.SEG, Role.SR, Role.SUMMARY))
+        made = build_answers(request, roles)
+        objects = tuple(self._keep(work, one) for one in made)
+        _log.info(
+            "answers made", series=work.series_uid, generation=work.generation, roles=[str(one.role) for one in made]
+        )
+        fault("publish.after-effect")
+        return Outcome(objects=objects, followers=tuple(self._deliveries(work, made)))
+
+    def _request(self, work: Work, reading: StoredReading) -> Request:
+        members = self._ledger.members(work.series_uid, work.generation)
+        paths = {stored.instance.sop_uid: self._spool.path(stored.path) for stored in members}
+        verdict: Verdict = judge([stored.instance for stored in members], self._policy)
+        if verdict.chosen is None:
+            raise Unreadable("the stack that was read is no longer eligible under the present settings")
+        findings = loads(self._outbox.read(reading.findings))
+        if not isinstance(findings, Findings):
+            raise Unreadable("the stored reading is that of a declined series")
+        volume = volume_of(verdict.chosen, paths, self._policy).volume
+        labels = (
+            np.zeros(volume.grid.shape, dtype=np.uint8)
+            if reading.mask is None
+            else unpack_labels(self._outbox.read(reading.mask))
+        )
+        return Request(
+            findings=findings,
+            labels=labels,
+            hu=volume.hu,
+            source=read_source(paths_of(verdict.chosen, paths)),
+            identity=self._identity,
+            settings_sha256=reading.settings_sha256,
+            made_at=self._clock(),
+            generation=work.generation,
+            predecessors=self._predecessors(work),
+        )
+
+    def _predecessors(self, work: Work) -> dict[Role, PredecessorRef]:
+        """The newest earlier version of each object; a generation that was declined made none."""
+        found: dict[Role, PredecessorRef] = {}
+        for generation in range(1, work.generation):
+            for answer in self._ledger.objects(work.series_uid, generation):
+                found[Role(answer.role)] = PredecessorRef(
+                    series_uid=answer.made_series_uid, sop_class_uid=answer.sop_class_uid, sop_uid=answer.sop_uid
+                )
+        return found
+
+    def _keep(self, work: Work, made: StoredObject) -> StoredAnswer:
+        return StoredAnswer(
+            sop_uid=made.sop_uid,
+            series_uid=work.series_uid,
+            generation=work.generation,
+            role=str(made.role),
+            sop_class_uid=made.sop_class_uid,
+            transfer_syntax_uid=made.transfer_syntax_uid,
+            made_series_uid=made.series_uid,
+            kept=self._outbox.keep(made.data, series_uid=work.series_uid, name=made.sop_uid, suffix=".dcm"),
+        )
+
+    def _deliveries(self, work: Work, made: tuple[StoredObject, ...]) -> list[NewWork]:
+        return [
+            NewWork(
+                stage=Stage.DELIVER,
+                series_uid=work.series_uid,
+                generation=work.generation,
+                object_uid=one.sop_uid,
+                destination=destination,
+            )
+            for destination, roles in self._wanted.items()
+            for one in made
+            if one.role in roles
+        ]

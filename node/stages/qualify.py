@@ -1,0 +1,81 @@
+"""Qualify: whether a series is a calcium scan, and the right one of its acquisition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import structlog
+
+from node.domain.eligibility import judge
+from node.domain.errors import NotYet
+from node.domain.faults import fault
+from node.domain.policy import Policy
+from node.domain.ranking import Candidate, choose_reconstruction
+from node.domain.records import NewWork, Outcome, StoredVerdict
+from node.domain.series import SeriesRecord, SeriesState
+from node.domain.verdict import Verdict
+from node.domain.work import Stage, Work, WorkState
+from node.storage.ledger import Ledger
+
+_log = structlog.get_logger(__name__)
+
+
+class Qualifier:
+    """Judges a generation of a series by its headers, beside the other series of its study."""
+
+    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+        self._ledger = ledger
+        self._policy = policy
+
+    def __call__(self, work: Work) -> Outcome:
+        """The verdict, and READ work if it is favourable. NotYet while another reconstruction is still arriving."""
+        fault("qualify.before-effect")
+        verdict = self._judge(work.series_uid, work.generation)
+        if verdict.eligible:
+            verdict = self._beside_siblings(work, verdict)
+        texts = verdict.note_texts if verdict.eligible else verdict.reason_texts
+        _log.info(
+            "series qualifies" if verdict.eligible else "series declined",
+            series=work.series_uid,
+            generation=work.generation,
+            reasons=texts,
+        )
+        fault("qualify.after-effect")
+        return Outcome(
+            state=WorkState.DONE if verdict.eligible else WorkState.DECLINED,
+            reasons=() if verdict.eligible else texts,
+            verdict=StoredVerdict(
+                series_uid=work.series_uid, generation=work.generation, eligible=verdict.eligible, reasons=texts
+            ),
+            followers=(NewWork(stage=Stage.READ, series_uid=work.series_uid, generation=work.generation),)
+            if verdict.eligible
+            else (),
+        )
+
+    def _judge(self, series_uid: str, generation: int) -> Verdict:
+        members = self._ledger.members(series_uid, generation)
+        return judge([stored.instance for stored in members], self._policy)
+
+    def _beside_siblings(self, work: Work, verdict: Verdict) -> Verdict:
+        siblings = self._siblings(work)
+        if any(self._may_compete(sibling) for sibling in siblings if sibling.state is SeriesState.OPEN):
+            raise NotYet("another CT series of the study is still arriving")
+        rivals = (
+            Candidate(series_uid=one.series_uid, verdict=self._judge(one.series_uid, one.generation))
+            for one in siblings
+            if one.generation > 0
+        )
+        candidates = [Candidate(series_uid=work.series_uid, verdict=verdict), *rivals]
+        return choose_reconstruction(candidates, self._policy)[work.series_uid]
+
+    def _siblings(self, work: Work) -> Iterable[SeriesRecord]:
+        own = self._ledger.find_series(work.series_uid)
+        study = self._ledger.study_series(own.study_uid) if own is not None else ()
+        return [record for record in study if record.series_uid != work.series_uid]
+
+    def _may_compete(self, sibling: SeriesRecord) -> bool:
+        """Whether an open series holds CT slices; answers of ours coming back, or reports, are not waited for."""
+        return any(
+            stored.instance.slices and stored.instance.acquisition.modality.strip().upper() == "CT"
+            for stored in self._ledger.instances(sibling.series_uid)
+        )

@@ -1,0 +1,78 @@
+"""Read: the stack of an eligible series into findings and a mask, kept in the outbox."""
+
+from __future__ import annotations
+
+import structlog
+
+from model.reader import Reader
+from node.domain.eligibility import judge
+from node.domain.faults import fault
+from node.domain.policy import Policy
+from node.domain.reading_json import Declined, dumps
+from node.domain.records import NewWork, Outcome, StoredReading, StoredVerdict
+from node.domain.work import Stage, Work, WorkState
+from node.stages.labels_file import pack_labels
+from node.stages.reading import ReadStack, read_stack
+from node.storage.ledger import Ledger
+from node.storage.spool import Outbox, Spool
+
+_log = structlog.get_logger(__name__)
+
+
+class ReadStage:
+    """Reads one generation of a series."""
+
+    def __init__(self, ledger: Ledger, spool: Spool, outbox: Outbox, reader: Reader, policy: Policy) -> None:
+        self._ledger = ledger
+        self._spool = spool
+        self._outbox = outbox
+        self._reader = reader
+        self._policy = policy
+
+    def __call__(self, work: Work, settings_sha256: str) -> Outcome:
+        """The reading and PUBLISH work; or DECLINED, where the voxels say that this scan cannot be answered for."""
+        fault("read.before-effect")
+        members = self._ledger.members(work.series_uid, work.generation)
+        verdict = judge([stored.instance for stored in members], self._policy)
+        paths = {stored.instance.sop_uid: self._spool.path(stored.path) for stored in members}
+        result = read_stack(verdict, paths, self._reader, self._policy)
+        if isinstance(result, Declined):
+            return self._decline(work, result)
+        reading = self._keep(work, result, settings_sha256)
+        _log.info(
+            "series read",
+            series=work.series_uid,
+            generation=work.generation,
+            category=result.findings.category,
+            total_ms=round(result.findings.timings_ms["total"]),
+        )
+        fault("read.after-effect")
+        follower = NewWork(stage=Stage.PUBLISH, series_uid=work.series_uid, generation=work.generation)
+        return Outcome(reading=reading, followers=(follower,))
+
+    def _decline(self, work: Work, declined: Declined) -> Outcome:
+        _log.info("series declined", series=work.series_uid, generation=work.generation, reasons=declined.reasons)
+        fault("read.after-effect")
+        return Outcome(
+            state=WorkState.DECLINED,
+            reasons=declined.reasons,
+            verdict=StoredVerdict(
+                series_uid=work.series_uid,
+                generation=work.generation,
+                eligible=False,
+                reasons=declined.reasons,
+            ),
+        )
+
+    def _keep(self, work: Work, result: ReadStack, settings_sha256: str) -> StoredReading:
+        name = f"reading:{work.generation}"
+        text = dumps(result.findings).encode("utf-8")
+        mask = pack_labels(result.labels) if result.labels.any() else None
+        return StoredReading(
+            series_uid=work.series_uid,
+            generation=work.generation,
+            findings=self._outbox.keep(text, series_uid=work.series_uid, name=name, suffix=".json"),
+            mask=self._outbox.keep(mask, series_uid=work.series_uid, name=name, suffix=".npz") if mask else None,
+            model_sha256=result.findings.model.sha256,
+            settings_sha256=settings_sha256,
+        )

@@ -1,0 +1,147 @@
+"""From a stack of files to findings: the one path that the node and the command line share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.definition import UnsupportedKvpError
+from model.preprocess import OrientationError
+from model.reader import Reader, Reading
+from model.volume import CtVolume
+from node.dicom.volumes import VolumeOf, read_volume
+from node.domain.eligibility import ContentFacts, judge_content
+from node.domain.errors import Malformed, Unreadable
+from node.domain.findings import Findings, LesionFinding, ModelIdentity, RegionScore, ScoreDefinition
+from node.domain.grouping import SliceGroup
+from node.domain.policy import Policy
+from node.domain.reading_json import Declined
+from node.domain.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadStack:
+    """A read stack: what was found, where (uint8 labels on the grid of the volume), and the volume itself."""
+
+    findings: Findings
+    labels: NDArray[np.uint8]
+    volume: CtVolume
+
+
+def paths_of(group: SliceGroup, paths: Mapping[str, Path]) -> list[Path]:
+    """The files of a stack in order of position, each once; ``paths`` is by SOP Instance UID."""
+    uids = dict.fromkeys(placed.instance.sop_uid for placed in group.slices)
+    return [paths[uid] for uid in uids]
+
+
+def volume_of(group: SliceGroup, paths: Mapping[str, Path], policy: Policy) -> VolumeOf:
+    """The volume of a stack. Raises Unreadable or Malformed with every reason."""
+    only = {(placed.instance.sop_uid, placed.frame + 1) for placed in group.slices}
+    loaded = read_volume(paths_of(group, paths), only=only)
+    if loaded.volume.kvp is None and policy.assume_kvp is not None:
+        return replace(loaded, volume=replace(loaded.volume, kvp=policy.assume_kvp))
+    return loaded
+
+
+def read_stack(verdict: Verdict, paths: Mapping[str, Path], reader: Reader, policy: Policy) -> ReadStack | Declined:
+    """Read the stack that ``verdict`` chose; a scan that cannot be answered for is declined with every reason."""
+    group = verdict.chosen
+    if group is None:
+        raise ValueError("only an eligible series has a stack to read")
+    first = group.slices[0].instance
+    declined = Declined(study_uid=first.study_uid, series_uid=first.series_uid, reasons=("",))
+    started = time.perf_counter()
+    try:
+        loaded = volume_of(group, paths, policy)
+        decoded = time.perf_counter()
+        reading = reader.read(loaded.volume)
+    except (Unreadable, Malformed, UnsupportedKvpError, OrientationError) as error:
+        return replace(declined, reasons=(str(error),), notes=verdict.note_texts)
+    content = judge_content(_facts(reading), policy)
+    notes = (*verdict.note_texts, *loaded.notes, *content.note_texts)
+    if not content.eligible:
+        return replace(declined, reasons=content.reason_texts, notes=notes)
+    findings = _findings(reading, loaded.volume, study_uid=first.study_uid, series_uid=first.series_uid)
+    return ReadStack(
+        findings=replace(
+            findings,
+            notes=tuple(dict.fromkeys((*findings.notes, *notes))),
+            timings_ms={"decode": (decoded - started) * 1000, **findings.timings_ms},
+        ),
+        labels=reading.mask.labels,
+        volume=loaded.volume,
+    )
+
+
+def _facts(reading: Reading) -> ContentFacts:
+    quality = reading.quality
+    return ContentFacts(
+        heart_found=reading.heart.found,
+        heart_truncated=bool(quality.truncated),
+        blood_pool_hu=quality.blood_pool_hu,
+        noise_hu=quality.noise_sd_hu,
+        metal=any(doubt.startswith("metal") for doubt in quality.doubts),
+    )
+
+
+def _findings(reading: Reading, volume: CtVolume, *, study_uid: str, series_uid: str) -> Findings:
+    definition = reading.definition
+    quality = reading.quality
+    return Findings(
+        study_uid=study_uid,
+        series_uid=series_uid,
+        scores={
+            region: RegionScore(
+                agatston=score.agatston, volume_mm3=score.volume_mm3, mass_mg=score.mass_mg, lesions=score.lesions
+            )
+            for region, score in reading.scores.regions.items()
+        },
+        category=reading.category,
+        cac_drs=reading.cac_drs,
+        interval=reading.interval,
+        lesions=tuple(
+            LesionFinding(
+                vessel=str(lesion.vessel),
+                agatston=lesion.agatston,
+                volume_mm3=lesion.volume_mm3,
+                mass_mg=lesion.mass_mg,
+                peak_hu=lesion.peak_hu,
+                centroid_lps_mm=lesion.centroid_lps_mm,
+                slices=lesion.slices,
+                probability=lesion.probability,
+            )
+            for lesion in reading.lesions
+        ),
+        quality={
+            "noise_sd_hu": quality.noise_sd_hu,
+            "blood_pool_hu": quality.blood_pool_hu,
+            "truncated": list(quality.truncated),
+            "metal_mm3": quality.metal_mm3,
+            "doubts": list(quality.doubts),
+            "slices": volume.grid.shape[0],
+            "slice_spacing_mm": volume.grid.slice_spacing_mm,
+        },
+        definition=ScoreDefinition(
+            profile=definition.profile,
+            connectivity=definition.connectivity,
+            minimum_area=definition.minimum_area_text,
+            threshold_hu=definition.threshold_hu,
+            weight_limits_hu=definition.weight_limits_hu,
+            kvp=definition.kvp,
+            kvp_adapted=definition.kvp_adapted,
+            mass_factor=volume.mass_factor,
+        ),
+        model=ModelIdentity(
+            name=reading.model.name,
+            version=reading.model.version,
+            sha256=reading.model.sha256,
+            trained_on=reading.model.trained_on,
+        ),
+        notes=reading.notes,
+        timings_ms=dict(reading.timings_ms),
+    )

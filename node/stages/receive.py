@@ -1,0 +1,86 @@
+"""Receive: the bytes of an instance into the spool and the ledger. When this returns, the instance is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from node.dicom.files import file_head
+from node.dicom.headers import read_instance
+from node.dicom.listener import Closed, StoreRequest
+from node.domain.records import Arrival
+from node.domain.series import Instance, Peer
+from node.storage.ledger import Ledger
+from node.storage.spool import Spool, content_sha256
+
+Clock = Callable[[], datetime]
+
+_log = structlog.get_logger(__name__)
+
+
+class Receiver:
+    """Called by the listener from any number of threads at once."""
+
+    def __init__(self, spool: Spool, ledger: Ledger, clock: Clock, on_ended: Callable[[], None]) -> None:
+        self._on_ended = on_ended
+        self._spool = spool
+        self._ledger = ledger
+        self._clock = clock
+
+    def store(self, dataset: bytes | memoryview, request: StoreRequest) -> None:
+        """Keep one instance durably, file first, row second; only then may success be answered (PS3.4 B.2.3).
+
+        The same content again is a success without effect. Other content under a known UID is kept in quarantine and
+        flagged: the first stays.
+
+        Raises
+        ------
+        Malformed
+            The bytes cannot be kept as what they claim to be.
+        StorageFull, LedgerBusy
+            No resources now; nothing was kept.
+
+        """
+        instance = read_instance(dataset, request.transfer_syntax_uid)
+        sha256 = content_sha256(request.transfer_syntax_uid, dataset)
+        now = self._clock()
+        known = self._ledger.find_instance(instance.sop_uid)
+        if (
+            known is not None
+            and known.sha256 == sha256
+            and self._spool.holds(known.path)
+            and self._ledger.redelivered(instance, sha256, request.peer, now) is Arrival.SAME
+        ):
+            _log.debug("instance received again", instance=instance.sop_uid, peer=request.peer.ae_title)
+        else:
+            self._keep(dataset, instance, sha256, request)
+
+    def _keep(self, dataset: bytes | memoryview, instance: Instance, sha256: str, request: StoreRequest) -> None:
+        head = file_head(
+            sop_class_uid=request.sop_class_uid,
+            sop_uid=request.sop_uid,
+            transfer_syntax_uid=request.transfer_syntax_uid,
+        )
+        kept = self._spool.keep(
+            (head, dataset), series_uid=instance.series_uid, sop_uid=instance.sop_uid, sha256=sha256
+        )
+        now = self._clock()
+        if self._ledger.add_instance(instance, kept, request.peer, now) is Arrival.CONFLICT:
+            self._ledger.add_quarantined(instance, self._spool.quarantine(kept), request.peer, now)
+            _log.warning(
+                "another content under a known UID: the first is kept, this one is in quarantine",
+                instance=instance.sop_uid,
+                series=instance.series_uid,
+                peer=request.peer.ae_title,
+            )
+
+    def opened(self, peer: Peer) -> None:
+        """An association that may deliver has begun."""
+        self._ledger.association_opened(peer, self._clock())
+
+    def closed(self, peer: Peer, _how: Closed) -> None:
+        """An association has ended, in whatever way."""
+        self._ledger.association_closed(peer)
+        self._on_ended()
