@@ -245,3 +245,32 @@ def test_what_people_typed_is_not_repeated_in_reasons():
     verdict = judge(stack(48, 5.0, contrast="for DOE^JANE", gating="DOE^JANE", acquisition_time="DOE^JANE", **typed))
     assert len(verdict.reasons) >= 4
     assert "doe" not in " ".join(verdict.reason_texts + verdict.note_texts).lower()
+
+
+def test_decisive_reasons_come_first_then_the_weightier():
+    verdict = judge(stack(48, gating="", kernel="B43f", body_part="HEAD", contrast="iodine"))
+    order = [Reason.CONTRAST, Reason.BODY_PART, Reason.KERNEL, Reason.GATING]
+    assert [finding.reason for finding in verdict.reasons] == order
+    assert [finding.decisive for finding in verdict.reasons] == [True, False, False, False]
+
+
+def test_three_places_are_named_and_none_left_over():
+    twice = [replace(one, sop_uid=f"9.{one.instance_number}") for one in stack(3)]
+    assert "at 194.0, 197.0, 200.0 mm, and no" in " ".join(judge([*stack(48), *twice]).reason_texts)
+
+
+@pytest.mark.parametrize(("pixel", "noted"), [(0.5, False), (0.51, True)])
+def test_the_usual_field_of_view_is_not_noted(pixel, noted):
+    verdict = judge(stack(48, geometry={"rows": 600, "columns": 600, "pixel_spacing_mm": (pixel, pixel)}))
+    assert [note.reason for note in verdict.notes] == [Reason.FIELD_OF_VIEW] * noted
+
+
+@pytest.mark.parametrize(("slices", "eligible"), [(26, False), (27, True), (20, False)])
+def test_the_least_cover(slices, eligible):
+    assert judge(stack(slices)).eligible is eligible
+    assert judge(stack(40, 2.0)).eligible
+
+
+@pytest.mark.parametrize(("spacing", "eligible"), [(0.9, False), (1.0, True), (3.0, True), (3.1, False)])
+def test_the_limits_of_spacing(spacing, eligible):
+    assert judge(stack(90, spacing)).eligible is eligible

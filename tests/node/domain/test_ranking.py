@@ -4,7 +4,7 @@ import pytest
 
 from node.domain.eligibility import Reason, judge
 from node.domain.ranking import Candidate, choose_reconstruction
-from tests.node.domain.scans import plane, stack
+from tests.node.domain.scans import moved, stack
 
 
 def candidate(uid, slices=48, spacing=3.0, **acquisition: object):
@@ -58,19 +58,18 @@ def test_between_two_unusual_spacings_the_nearer_to_the_usual_is_read():
         {"acquisition_number": None, "acquisition_time": ""},
         {"frame_of_reference_uid": "1.2.10"},
         {"frame_of_reference_uid": ""},
-        {"geometry": {"position_lps_mm": None}},
     ],
 )
 def test_different_acquisitions_are_all_read(other):
-    if "geometry" in other:  # the same acquisition, but the part of the body below
-        below = [
-            one.__class__(**{name: getattr(one, name) for name in one.__slots__} | {"slices": (plane(-n * 3.0),)})
-            for n, one in enumerate(stack(48, series="1.2"))
-        ]
-        second = Candidate(series_uid="1.2", verdict=judge(below))
-    else:
-        second = candidate("1.2", kernel="B30f", **other)
-    assert chosen(candidate("1.1"), second) == {"1.1", "1.2"}
+    assert chosen(candidate("1.1"), candidate("1.2", kernel="B30f", **other)) == {"1.1", "1.2"}
+
+
+@pytest.mark.parametrize(("lower_mm", "read"), [(0, 1), (60, 1), (60.5, 2), (200, 2)])
+def test_two_parts_of_the_body_are_not_two_reconstructions(lower_mm, read):
+    upper = stack(41, series="1.1")
+    lower = [moved(one, one.slices[0].position_lps_mm[2] - lower_mm) for one in stack(41, series="1.2", kernel="B30f")]
+    both = [Candidate(series_uid=one[0].series_uid, verdict=judge(one)) for one in (upper, lower)]
+    assert len(chosen(*both)) == read
 
 
 @pytest.mark.parametrize(
