@@ -20,6 +20,7 @@ SOFTWARE_NAME: Final = "calcium-second-reader"
 CT_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.1"
 LEGACY_ENHANCED_CT: Final = "1.2.840.10008.5.1.4.1.1.2.2"
+CT_CLASSES: Final = frozenset((CT_IMAGE, ENHANCED_CT, LEGACY_ENHANCED_CT))
 
 
 def read_instance(data: bytes | memoryview, transfer_syntax_uid: str) -> Instance:
@@ -35,8 +36,8 @@ def read_instance(data: bytes | memoryview, transfer_syntax_uid: str) -> Instanc
     Raises
     ------
     Malformed
-        If the data are cut off, an element claims more bytes than there are, or a UID that names the instance, its
-        class, series or study is missing or invalid.
+        If the data are cut off, an element claims more bytes than there are, a CT image has no pixel data, or a UID
+        that names the instance, its class, series or study is missing or invalid.
 
     """
     elements = Elements.of(inflated(data, transfer_syntax_uid), transfer_syntax_uid)
@@ -72,6 +73,8 @@ def identity_of(data: bytes | memoryview, transfer_syntax_uid: str) -> tuple[str
 
 def instance_of(elements: Elements, transfer_syntax_uid: str) -> Instance:
     """The same from elements that are parsed already."""
+    if elements.uid("SOPClassUID") in CT_CLASSES and "PixelData" not in elements:
+        raise Malformed("a CT image without pixel data: cut off")
     return Instance(
         sop_class_uid=_named(elements, "SOPClassUID"),
         sop_uid=_named(elements, "SOPInstanceUID"),
@@ -148,7 +151,7 @@ def frame_geometries(elements: Elements) -> tuple[SliceGeometry, ...]:
 
 def _slices(elements: Elements) -> tuple[SliceGeometry, ...]:
     sop_class = elements.uid("SOPClassUID")
-    if sop_class in (ENHANCED_CT, LEGACY_ENHANCED_CT):
+    if sop_class in CT_CLASSES - {CT_IMAGE}:
         return frame_geometries(elements)
     if sop_class == CT_IMAGE or ("ImagePositionPatient" in elements and "Rows" in elements):
         return (geometry_of(elements, elements, elements, elements),)
