@@ -265,10 +265,15 @@ def test_the_usual_field_of_view_is_not_noted(pixel, noted):
     assert [note.reason for note in verdict.notes] == [Reason.FIELD_OF_VIEW] * noted
 
 
-@pytest.mark.parametrize(("slices", "eligible"), [(26, False), (27, True), (20, False)])
+@pytest.mark.parametrize(("slices", "eligible"), [(26, False), (27, True)])
 def test_the_least_cover(slices, eligible):
     assert judge(stack(slices)).eligible is eligible
     assert judge(stack(40, 2.0)).eligible
+
+
+@pytest.mark.parametrize(("slices", "eligible"), [(19, False), (20, True)])
+def test_the_least_number_of_slices(slices, eligible):
+    assert judge(stack(slices), Policy(minimum_cover_mm=50.0)).eligible is eligible
 
 
 @pytest.mark.parametrize(("spacing", "eligible"), [(0.9, False), (1.0, True), (3.0, True), (3.1, False)])
