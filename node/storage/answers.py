@@ -8,16 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from node.domain.records import Kept, Outcome, StoredAnswer, StoredReading, StoredVerdict
-from node.storage.engine import Database
+from node.storage.engine import Store
 from node.storage.facts import decode_kept, decode_texts, encode_kept, encode_texts
 from node.storage.tables import insert_once, objects, readings, verdicts
 
 
-class Answers:
+class Answers(Store):
     """Recorded results."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def verdict(self, series_uid: str, generation: int) -> StoredVerdict | None:
         """Whether a generation is read, and why; None while that is not judged."""

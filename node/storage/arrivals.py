@@ -11,16 +11,13 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from node.domain.faults import fault
 from node.domain.records import Arrival, Kept, StoredInstance
 from node.domain.series import Instance, Peer, SeriesState
-from node.storage.engine import Database
+from node.storage.engine import Store
 from node.storage.facts import decode_instance, encode_instance
 from node.storage.tables import associations, insert_once, instances, quarantined, senders, series
 
 
-class Arrivals:
+class Arrivals(Store):
     """Instances as they come in."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def find_instance(self, sop_uid: str) -> StoredInstance | None:
         """The kept instance of this UID: asked before writing, so that an identical one writes nothing."""

@@ -101,15 +101,15 @@ class DurableFiles:
         """Remove a file, and its directory if that leaves it empty. Removing what is not there is no error."""
         path = self.locate(relative)
         path.unlink(missing_ok=True)
-        for directory in path.parents:
-            if directory == self._root / self._folder:
-                break
+        directory, top = path.parent, self._root / self._folder
+        while directory != top:
             with self._making:
                 try:
                     directory.rmdir()
                 except OSError:  # not empty, or a writer has just used it
                     break
                 self._durable.discard(directory)
+            directory = directory.parent
 
     def sweep(self, known: Collection[str]) -> Swept:
         """Remove temporary files and files that are not ``known``; say which known ones are missing.
@@ -153,20 +153,23 @@ class DurableFiles:
         return size
 
     def _settle(self, source: Path, target: Path, *, passing: bool = True) -> None:
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._make(target.parent)
-                source.rename(target)
-                break
-            except FileNotFoundError:  # retention has just removed the directory, perhaps in another process
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                self._durable.clear()
+        self._rename(source, target)
         if passing:
             fault(f"{self._faults}.renamed")
         sync_directory(target.parent)
         if passing:
             fault(f"{self._faults}.directory-synced")
+
+    def _rename(self, source: Path, target: Path) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                self._make(target.parent)
+                source.rename(target)
+            except FileNotFoundError:  # retention has just removed the directory, perhaps in another process
+                self._durable.clear()
+            else:
+                return
+        raise FileNotFoundError(errno.ENOENT, "the file, or again and again its directory, has vanished")
 
     def _make(self, directory: Path) -> None:
         """Make a directory whose own name is durable too, also when another thread has made it a moment ago."""

@@ -89,6 +89,13 @@ class Database:
         self.engine.dispose()
 
 
+class Store:
+    """What every part of the ledger stands on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver would begin on its own, too late and never immediately
     cursor = connection.cursor()

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from node.domain.records import Kept
 from node.domain.series import Acquisition, Instance, SliceGeometry
+
+Fact = TypeVar("Fact")
 
 
 def encode_instance(instance: Instance) -> str:
@@ -25,10 +28,7 @@ def decode_instance(text: str) -> Instance:
     facts = json.loads(text, object_hook=_restored)
     facts["acquisition"] = _built(Acquisition, facts["acquisition"])
     facts["slices"] = [_built(SliceGeometry, geometry) for geometry in facts["slices"]]
-    instance = _built(Instance, facts)
-    if not isinstance(instance, Instance):
-        raise TypeError("facts of no instance")
-    return instance
+    return _built(Instance, facts)
 
 
 def encode_texts(texts: tuple[str, ...]) -> str:
@@ -65,6 +65,6 @@ def _restored(value: dict[str, Any]) -> Any:  # noqa: ANN401 a dict, or the numb
     return float(value["float"]) if value.keys() == {"float"} else value
 
 
-def _built(kind: type[Any], facts: dict[str, Any]) -> Any:  # noqa: ANN401 an object of kind
-    known = {field.name for field in fields(kind)}
+def _built(kind: Callable[..., Fact], facts: dict[str, Any]) -> Fact:
+    known = {field.name for field in fields(cast("type[Instance]", kind))}  # any of the three dataclasses
     return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in facts.items() if key in known})

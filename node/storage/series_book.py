@@ -28,18 +28,15 @@ from node.domain.records import NewWork, StoredInstance
 from node.domain.series import SeriesRecord, SeriesState
 from node.domain.work import Stage, WorkState
 from node.storage.arrivals import stored_instance
-from node.storage.engine import Database
+from node.storage.engine import Store
 from node.storage.queueing import add_work
 from node.storage.tables import associations, instances, objects, quarantined, readings, senders, series, verdicts, work
 
 _UNFINISHED = (WorkState.PENDING, WorkState.CLAIMED, WorkState.PARKED)
 
 
-class SeriesBook:
+class SeriesBook(Store):
     """Series and their generations."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def open_series(self) -> tuple[SeriesRecord, ...]:
         """Series that still expect slices, longest waiting first."""

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import func, select
 
@@ -14,17 +15,14 @@ from node.domain.errors import LedgerBusy, Refused, StorageFull
 from node.domain.records import SeriesOverview
 from node.domain.work import Stage
 from node.storage.durable import sync_directory
-from node.storage.engine import Database
+from node.storage.engine import Store
 from node.storage.queueing import work_record
 from node.storage.series_book import series_query, series_record
 from node.storage.tables import instances, series, work
 
 
-class Upkeep:
+class Upkeep(Store):
     """What an administrator asks and does."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def status(self) -> dict[str, object]:
         """Counts by state: instances, series, work by stage, deliveries, discrepancies."""
@@ -111,7 +109,4 @@ class Upkeep:
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o600)
         with self._database.reading() as connection, contextlib.closing(sqlite3.connect(draft)) as copy:
-            source = connection.connection.driver_connection
-            if not isinstance(source, sqlite3.Connection):
-                raise TypeError("an SQLite engine without an SQLite connection")
-            source.backup(copy)
+            cast("sqlite3.Connection", connection.connection.driver_connection).backup(copy)

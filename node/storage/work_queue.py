@@ -12,17 +12,14 @@ from node.domain.faults import fault
 from node.domain.records import NewWork, Outcome, WorkRecord
 from node.domain.work import Stage, Work, WorkState
 from node.storage.answers import record
-from node.storage.engine import Database
+from node.storage.engine import Store
 from node.storage.facts import encode_texts
 from node.storage.queueing import add_work, change_claimed, work_of, work_record
 from node.storage.tables import work
 
 
-class WorkQueue:
+class WorkQueue(Store):
     """Work rows."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add_work(self, added: Iterable[NewWork], now: datetime) -> None:
         """Add work that follows from no other work; what is there already stays as it is."""
