@@ -9,6 +9,7 @@ from node.domain.errors import Refused
 from node.domain.records import Arrival, NewWork, Outcome, StoredReading
 from node.domain.series import SeriesState
 from node.domain.work import Stage, WorkState
+from node.storage import arrivals
 from node.storage.ledger import Ledger
 from node.storage.spool import Spool
 from tests.node.storage.builders import (
@@ -154,9 +155,9 @@ def test_many_threads_deliver_once_each(ledger: Ledger, spool: Spool) -> None:
         return receive(spool, ledger, an_instance(sop), dataset_of(sop), a_peer(f"a{number % 4}"))
 
     with ThreadPoolExecutor(8) as pool:
-        arrivals = list(pool.map(deliver, range(120)))
-    assert arrivals.count(Arrival.NEW) == 30
-    assert arrivals.count(Arrival.SAME) == 90
+        found = list(pool.map(deliver, range(120)))
+    assert found.count(Arrival.NEW) == 30
+    assert found.count(Arrival.SAME) == 90
     assert len(ledger.instances("1.2")) == 30
     assert spool.sweep(ledger.known_paths()).orphans == 0
 
@@ -166,10 +167,10 @@ def test_two_contents_at_once_keep_one_and_quarantine_the_other(ledger: Ledger, 
         return receive(spool, ledger, an_instance(), dataset_of(f"{number % 2}"), a_peer())
 
     with ThreadPoolExecutor(8) as pool:
-        arrivals = list(pool.map(deliver, range(16)))
-    assert arrivals.count(Arrival.NEW) == 1
-    assert arrivals.count(Arrival.SAME) == 7
-    assert arrivals.count(Arrival.CONFLICT) == 8
+        found = list(pool.map(deliver, range(16)))
+    assert found.count(Arrival.NEW) == 1
+    assert found.count(Arrival.SAME) == 7
+    assert found.count(Arrival.CONFLICT) == 8
     assert len(ledger.quarantined("1.2.1")) == 1
     swept = spool.sweep(ledger.known_paths())
     assert (swept.temporary, swept.orphans, swept.missing) == (0, 0, ())
@@ -186,6 +187,15 @@ def test_a_deleted_file_is_kept_again(ledger: Ledger, spool: Spool) -> None:
     assert spool.holds(found.path)
     assert spool.sweep(ledger.known_paths()).orphans == 0
     assert not ledger.refile("1.2.1", a_file("z", "9" * 64))
+
+
+@pytest.mark.parametrize(("sha256", "arrival"), [("0" * 64, Arrival.SAME), ("f" * 64, Arrival.CONFLICT)])
+def test_another_process_may_be_faster_between_two_statements(ledger: Ledger, sha256: str, arrival: Arrival) -> None:
+    add(ledger)
+    with ledger._database.writing() as connection:  # as on PostgreSQL, where writers do not queue
+        late = arrivals._added(connection, an_instance(), a_file("late", sha256), a_peer(), NOW)
+    assert late is arrival
+    assert [stored.path for stored in ledger.instances("1.2")] == ["spool/1.2.1"]
 
 
 def test_who_was_heard_last(ledger: Ledger) -> None:

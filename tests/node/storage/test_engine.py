@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from node.domain.errors import LedgerBusy, NodeError, Refused, StorageFull
+from node.domain.records import Arrival
+from node.storage import engine, upkeep
+from node.storage.ledger import Ledger
+from node.storage.migrations import upgrade
+from tests.node.storage.builders import NOW, a_file, a_peer, an_instance
+
+
+def fill(ledger: Ledger, count: int = 200) -> int:
+    """Add instances until it fails or ``count`` are in."""
+    for number in range(count):
+        ledger.add_instance(an_instance(f"1.2.{number}"), a_file(str(number)), a_peer(), NOW)
+    return count
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)]
+)
+def test_every_connection_is_prepared(sqlite_ledger: Ledger, pragma: str, value: object) -> None:
+    def ask(_: int) -> object:
+        with sqlite_ledger._database.reading() as connection:
+            return connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(ask, range(8))) == {value}
+
+
+def test_a_full_database_is_storage_full_and_nothing_is_half_recorded(sqlite_ledger: Ledger) -> None:
+    with sqlite_ledger._database.reading() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 5}")
+    with pytest.raises(StorageFull):
+        fill(sqlite_ledger)
+    kept = sqlite_ledger.status()["instances"]
+    assert kept == len(sqlite_ledger.instances("1.2")) > 0
+    with sqlite_ledger._database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 100000")
+    assert sqlite_ledger.add_instance(an_instance("1.2.999"), a_file("z"), a_peer(), NOW) is Arrival.NEW
+    assert sqlite_ledger.integrity() == ()
+
+
+def test_a_full_disk_is_storage_full_and_ends_with_the_shortage(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        url = f"sqlite:///{disk}/ledger.sqlite"
+        upgrade(url)
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(300_000))
+        with Ledger(url) as ledger:
+            with pytest.raises(StorageFull):
+                fill(ledger, 2000)
+            kept = ledger.status()["instances"]
+            ballast.unlink()
+            assert ledger.add_instance(an_instance("1.9"), a_file("z"), a_peer(), NOW) is Arrival.NEW
+            assert ledger.status()["instances"] == int(str(kept)) + 1
+            assert ledger.integrity() == ()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_locked_database_is_busy(sqlite_ledger: Ledger, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sqlite_ledger._database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(root / "ledger.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerBusy, match="locked"):
+        fill(sqlite_ledger, 1)
+    assert sqlite_ledger.status()["instances"] == 0  # readers go on
+    other.execute("COMMIT")
+    other.close()
+    assert fill(sqlite_ledger, 1) == 1
+
+
+def test_a_read_only_database_is_busy(sqlite_ledger: Ledger, root: Path) -> None:
+    fill(sqlite_ledger, 1)
+    with Ledger(f"sqlite:///file:{root}/ledger.sqlite?mode=ro&uri=true") as readonly:
+        assert readonly.status()["instances"] == 1
+        with pytest.raises(LedgerBusy, match="readonly"):
+            fill(readonly, 2)
+
+
+def test_a_database_that_cannot_be_opened_is_busy(tmp_path: Path) -> None:
+    with Ledger(f"sqlite:///{tmp_path}/missing/ledger.sqlite") as ledger, pytest.raises(LedgerBusy):
+        ledger.status()
+
+
+def test_a_bug_stays_a_bug_and_says_nothing_of_patients(sqlite_ledger: Ledger) -> None:
+    fill(sqlite_ledger, 1)
+    with pytest.raises(DBAPIError) as caught, sqlite_ledger._database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO instances (sop_uid) VALUES (?)", ("DOE^JANE",))
+    assert not isinstance(caught.value, NodeError)
+    assert "DOE" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "lost", "meaning"),
+    [
+        ("53100", False, StorageFull),
+        ("53300", False, LedgerBusy),
+        ("08006", False, LedgerBusy),
+        ("57P01", False, LedgerBusy),
+        ("40001", False, LedgerBusy),
+        ("25006", False, LedgerBusy),
+        (None, True, LedgerBusy),
+        ("42703", False, None),
+    ],
+)
+def test_postgresql_states(state: str | None, lost: bool, meaning: type | None) -> None:  # noqa: FBT001 a table column
+    error = OperationalError("SELECT", {}, SimpleNamespace(sqlstate=state), connection_invalidated=lost)  # type: ignore[arg-type]
+    found = engine._meaning(error)
+    assert (found if found is None else type(found)) is meaning
+
+
+def test_no_free_connection_is_busy() -> None:
+    with pytest.raises(LedgerBusy, match="in use"), engine._translated():
+        raise PoolTimeout
+
+
+def test_a_backup_is_the_whole_ledger_and_may_be_repeated(sqlite_ledger: Ledger, tmp_path: Path) -> None:
+    target = tmp_path / "backup.sqlite"
+    for count in (3, 7):
+        fill(sqlite_ledger, count)
+        sqlite_ledger.backup(target)
+        with Ledger(f"sqlite:///{target}") as copy:
+            assert copy.status() == sqlite_ledger.status()
+            assert copy.integrity() == ()
+    assert target.stat().st_mode & 0o077 == 0
+    assert not (tmp_path / "backup.sqlite.part").exists()
+
+
+def test_a_failed_backup_leaves_the_older_one(
+    sqlite_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "backup.sqlite"
+    target.write_bytes(b"older")
+
+    def fails(self: object, draft: Path) -> None:
+        draft.write_bytes(b"cut sh")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(upkeep.Upkeep, "_copy", fails)
+    with pytest.raises(StorageFull):
+        sqlite_ledger.backup(target)
+    assert target.read_bytes() == b"older"
+    assert not (tmp_path / "backup.sqlite.part").exists()
+
+
+def test_another_servers_database_is_not_copied(
+    sqlite_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_ledger._database, "is_sqlite", False)
+    with pytest.raises(Refused):
+        sqlite_ledger.backup(tmp_path / "backup.sqlite")
+    assert sqlite_ledger.integrity() == ()
+
+
+def test_integrity_tells_of_rows_without_their_series(sqlite_ledger: Ledger, root: Path) -> None:
+    fill(sqlite_ledger, 1)
+    with sqlite3.connect(root / "ledger.sqlite") as raw:  # a plain connection does not enforce foreign keys
+        raw.execute("DELETE FROM series")
+    raw.close()
+    assert sqlite_ledger.integrity() == ("foreign key of instances row 1",)
