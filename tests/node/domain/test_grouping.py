@@ -188,3 +188,8 @@ def test_image_kind(image_type, kind):
 
 def test_nothing_gives_no_groups():
     assert group_slices([]) == ()
+
+
+def test_equal_instance_numbers_run_neither_way():
+    (group,) = group_slices([replace(one, instance_number=one.instance_number // 2) for one in stack(10)])
+    assert group.disordered_mm == ()

@@ -131,3 +131,8 @@ def test_a_site_may_add_its_own_kernels_and_names():
 def test_impossible_policies_are_refused(policy):
     with pytest.raises(ValueError, match=re.compile("threshold|spacing|assumed|weights|regular expression")):
         policy()
+
+
+def test_what_every_slice_says_is_said_once():
+    each = [stack(48, gating="", acquisition_time=f"2026010210153{n % 10}")[n] for n in range(48)]
+    assert [note.reason for note in judge(each).notes] == [Reason.GATING]
