@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,10 @@ from typing import Any, cast
 
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+
+log = logging.getLogger(__name__)
+
+_LONGEST_REQUEST = 1 << 20  # an A-ASSOCIATE-RQ knows no negotiated length; 128 contexts stay well below this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,7 @@ class Limits:
     pdu_bytes
         Longest PDU, as negotiated (PS3.8 D.1).
     instance_bytes
-        Longest data set; a longer one aborts its association.
+        Longest data set; a longer one ends its association.
     acse_seconds
         Time a new connection has to ask for an association.
     idle_seconds
@@ -78,24 +83,30 @@ def prepare(association: Association, limits: Limits) -> None:
     raw = cast("socket.socket", wrapped.socket)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     raw.settimeout(limits.idle_seconds)
-    setattr(wrapped, "recv", partial(_receive, wrapped, limits.pdu_bytes + 6))  # noqa: B010 - a method, on purpose
+    setattr(wrapped, "recv", partial(_receive, wrapped, limits))  # noqa: B010 - a method, on purpose
 
 
-def _receive(wrapped: AssociationSocket, most: int, count: int) -> bytearray:
-    """``count`` bytes, or fewer if the peer hung up; in large reads, where the library asks for 4 KiB at a time."""
-    if count > most:
-        raise OSError(f"a PDU of {count} bytes is longer than the {most} negotiated")
+def _receive(wrapped: AssociationSocket, limits: Limits, count: int) -> bytearray:
+    """``count`` bytes, or fewer if the peer hung up; in large reads, where the library asks for 4 KiB at a time.
+
+    An error here ends the connection.
+    """
+    if count > max(limits.pdu_bytes, _LONGEST_REQUEST):
+        raise OSError(f"a PDU of {count} bytes is too long")
+    incoming = getattr(wrapped.assoc.dimse.message, "data_set", None)
+    if incoming is not None and incoming.tell() > limits.instance_bytes:
+        log.error("a data set is longer than %d bytes: its association is ended", limits.instance_bytes)
+        raise OSError("the data set is too long")
     raw = wrapped.socket
     if raw is None:
         raise OSError("the connection is closed")
     buffer = bytearray(count)
-    view = memoryview(buffer)
     got = 0
-    while got < count:
-        read = raw.recv_into(view[got:])
-        if not read:
-            break
-        got += read
-    view.release()
+    with memoryview(buffer) as view:
+        while got < count:
+            read = raw.recv_into(view[got:])
+            if not read:
+                break
+            got += read
     del buffer[got:]
     return buffer

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from io import BytesIO
 from typing import cast
 
@@ -36,6 +37,7 @@ __all__ = ["AllowedPeer", "Closed", "Limits", "Listener", "ListenerConfig", "Sto
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+_POLL_SECONDS = 0.1
 
 
 class Closed(StrEnum):
@@ -133,7 +135,8 @@ class Listener:
         self._server = self._bound()
         if not self._config.allow:
             log.warning("any peer may send: the list of allowed peers is empty")
-        for target, name in ((self._server.serve_forever, "dicom-listener"), (self._watch, "dicom-watch")):
+        serve = partial(self._server.serve_forever, poll_interval=_POLL_SECONDS)
+        for target, name in ((serve, "dicom-listener"), (self._watch, "dicom-watch")):
             thread = threading.Thread(target=target, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -177,7 +180,6 @@ class Listener:
             (evt.EVT_ACSE_RECV, self._told),
             (evt.EVT_RELEASED, lambda event: self._closed(event.assoc, Closed.RELEASED)),
             (evt.EVT_ABORTED, lambda event: self._closed(event.assoc, self._ends.get(event.assoc, Closed.LOST))),
-            (evt.EVT_PDU_RECV, self._measure),
             (evt.EVT_C_STORE, self._store),
         ]
         server = cast(
@@ -234,14 +236,6 @@ class Listener:
             self._on_closed(peer, how)
         except Exception:
             log.exception("the end of an association could not be handed on")
-
-    def _measure(self, event: Event) -> None:
-        """Abort an association whose data set grows beyond the limit."""
-        message = event.assoc.dimse.message
-        data = getattr(message, "data_set", None)
-        if data is not None and data.tell() > self._config.limits.instance_bytes:
-            log.error("a data set is longer than %d bytes: association aborted", self._config.limits.instance_bytes)
-            event.assoc.abort(block=False)
 
     def _store(self, event: Event) -> Dataset:
         with self._lock:
