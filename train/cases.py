@@ -12,7 +12,8 @@ from torch import Tensor
 from train.anatomy.confusers import mitral_ring
 from train.anatomy.labels import CONFUSER, Anatomy
 from train.anatomy.ranges import AnatomyRanges, Cohort
-from train.anatomy.scene import Patient, Stream, draw_patient, stream
+from train.anatomy.scene import Patient, draw_patient
+from train.anatomy.streams import Stream, stream
 from train.imaging.deposit import deposit, deposit_moving, labels, nearest, strengths
 from train.imaging.ranges import ImagingRanges, Scanner
 from train.imaging.raster import PixelGrid, Raster
@@ -140,7 +141,7 @@ def make_case(seed: int, recipe: Recipe, device: str = "cpu") -> Case:
     calcium = _visible(keys, shown, grid)
     anatomy = raster.label(patient.scene.regions)
     image = _artefacts(rng, image, scanner, in_plane)
-    centre = patient.heart.centre_mm + np.asarray(grid.half_extent_mm())
+    centre = patient.body.heart.centre_mm + np.asarray(grid.half_extent_mm())
     return Case(
         seed=seed,
         hu=image.round().clamp(-1024, 3071).to(torch.int16).cpu().numpy(),
@@ -185,16 +186,16 @@ def _artefacts(rng: np.random.Generator, image: Tensor, scanner: Scanner, in_pla
 
 
 def _territory(patient: Patient, raster: Raster, grid: PixelGrid, calcium: Tensor, recipe: Recipe) -> Tensor:
-    heart, device = patient.heart, str(calcium.device)
-    fields = [mitral_ring(heart), heart.aorta, heart.aortic_height, patient.mediastinum.descending_lumen]
+    heart, device = patient.body.heart, str(calcium.device)
+    fields = [mitral_ring(heart), heart.aorta, heart.aortic_height, patient.body.mediastinum.descending_lumen]
     ring, aorta, height, descending = (raster.to_pixels(raster.per_slice(part)) for part in fields)
     territory = torch.zeros_like(calcium)
     territory[ring < 0] = CONFUSER
     territory[(aorta < 1) & (height > -5) & (height < _VALVE_TOP_MM)] = 5
     territory[(aorta.abs() < 3) & (height >= _VALVE_TOP_MM)] = 6
     territory[descending.abs() < 2.5] = 6
-    points = np.concatenate([course.points for course in patient.courses])
-    label = np.concatenate([np.full(len(course.points), course.vessel.label) for course in patient.courses])
+    points = np.concatenate([course.points for course in patient.body.courses])
+    label = np.concatenate([np.full(len(course.points), course.vessel.label) for course in patient.body.courses])
     coronary = labels(nearest(points, label, recipe.territory_mm, grid, device))
     territory = torch.where(coronary > 0, coronary, territory)
     return torch.where(calcium > 0, calcium, territory)

@@ -1,4 +1,6 @@
-"""How much calcium a patient has, in which vessels, as which plaques. No geometry: cheap enough to draw by the thousand.
+"""How much calcium a patient has, in which vessels, as which plaques.
+
+No geometry, so it is cheap enough to draw by the thousand.
 
 Categories follow the documented cohort (CAC 0 / 1-99 / 100-399 / >= 400 in 11 / 11 / 24 / 53 %; LAD 75 %, LCx 57 %,
 RCA 56 %, aorta 85 %) or a screening population with little calcium.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.anatomy.atlas import HeartAtlas
+from train.anatomy.atlas import load_atlas
 from train.anatomy.coronaries import Course
 from train.anatomy.frame import Array, Frame, resample
 from train.anatomy.heart import Heart
@@ -30,21 +30,18 @@ def other_calcium(
     frame = heart.frame
     found: list[Balls] = []
     if rng.random() < odds.mitral_annulus:
-        found.append(wall_sheets(rng, rng.integers(1, 7), frame, mitral_ring(heart) + 0.5, CONFUSER))
+        found.append(wall_sheets(rng, int(rng.integers(1, 7)), frame, mitral_ring(heart) + 0.5, CONFUSER))
     if rng.random() < odds.papillary:
         deep = torch.where(heart.aortic_height < -25, heart.lv + 4, torch.full_like(heart.lv, 99.0))
-        found.append(wall_sheets(rng, rng.integers(1, 3), frame, deep, CONFUSER))
+        found.append(wall_sheets(rng, int(rng.integers(1, 3)), frame, deep, CONFUSER))
     if rng.random() < odds.pericardial:
-        found.append(wall_sheets(rng, rng.integers(1, 5), frame, heart.pericardium, CONFUSER))
+        found.append(wall_sheets(rng, int(rng.integers(1, 5)), frame, heart.pericardium, CONFUSER))
     if rng.random() < odds.nodes:
-        places = [parts.carina_mm + [-12.0, 3.0, 0.0], *parts.hila]
-        for _ in range(rng.integers(1, 4)):
-            seat = places[rng.integers(len(places))] + rng.standard_normal(3) * [8, 5, 6]
-            found.append(_lump(rng, seat, rng.uniform(0.8, 4.0), rng.uniform(150, 900)))
+        places = [parts.carina_mm + np.array([-12.0, 3.0, 0.0]), *parts.hila]
+        found.extend(_node(rng, places[rng.integers(len(places))]) for _ in range(rng.integers(1, 4)))
     if rng.random() < odds.granuloma:
         inside = frame.position(torch.nonzero(lung < -4).cpu().numpy())
-        for _ in range(rng.integers(1, 4) if len(inside) else 0):
-            found.append(_lump(rng, inside[rng.integers(len(inside))], rng.uniform(0.8, 2.4), rng.uniform(1000, 1700)))
+        found.extend(_granuloma(rng, inside) for _ in range(rng.integers(1, 4) if len(inside) else 0))
     return joined(found)
 
 
@@ -54,7 +51,6 @@ def metal(
     courses: tuple[Course, ...],
     skeleton: Skeleton,
     odds: ConfuserRanges,
-    atlas: HeartAtlas,
 ) -> Balls:
     """Stents, pacing leads, sternal wires, surgical clips, valve prostheses."""
     found: list[Balls] = []
@@ -62,7 +58,7 @@ def metal(
         course = courses[rng.integers(len(courses))]
         found.append(_stent(rng, course))
     if rng.random() < odds.lead:
-        found.append(_lead(rng, heart, atlas))
+        found.append(_lead(rng, heart))
     if rng.random() < odds.sternal_wires:
         found.append(_wires(rng, skeleton, heart.frame))
     if rng.random() < odds.clips:
@@ -74,8 +70,18 @@ def metal(
                 balls(seat + np.linspace(-2, 2, 5)[:, None] * _direction(rng), 0.6, rng.uniform(1500, 4000), CONFUSER)
             )
     if rng.random() < odds.valve_prosthesis:
-        found.append(_ring(rng, heart, atlas))
+        found.append(_ring(rng, heart))
     return joined(found)
+
+
+def _node(rng: np.random.Generator, near: Array) -> Balls:
+    seat = near + rng.standard_normal(3) * np.array([8.0, 5.0, 6.0])
+    return _lump(rng, seat, rng.uniform(0.8, 4.0), rng.uniform(150, 900))
+
+
+def _granuloma(rng: np.random.Generator, inside: Array) -> Balls:
+    seat = inside[rng.integers(len(inside))]
+    return _lump(rng, seat, rng.uniform(0.8, 2.4), rng.uniform(1000, 1700))  # above lung, not above blood
 
 
 def _lump(rng: np.random.Generator, seat: Array, radius_mm: float, hu: float) -> Balls:
@@ -92,9 +98,9 @@ def _stent(rng: np.random.Generator, course: Course) -> Balls:
     return balls(centres + around, 0.5, rng.uniform(900, 2500), CONFUSER)
 
 
-def _lead(rng: np.random.Generator, heart: Heart, atlas: HeartAtlas) -> Balls:
+def _lead(rng: np.random.Generator, heart: Heart) -> Balls:
     """From the superior vena cava through the tricuspid valve to the right ventricle's apex."""
-    knots = np.array([[70.0, 5.0, -42.0], [42.0, 10.0, -42.0], [5.0, -2.0, -40.0], atlas.landmarks["tricuspid"],
+    knots = np.array([[70.0, 5.0, -42.0], [42.0, 10.0, -42.0], [5.0, -2.0, -40.0], load_atlas().landmarks["tricuspid"],
                       [-45.0, -35.0, 5.0], [-54.0, -48.0, 32.0]])  # fmt: skip
     knots = knots + rng.standard_normal(knots.shape) * 3
     path = resample(heart.pose.to_case(resample(knots, 3.0)), 0.8)
@@ -112,7 +118,8 @@ def _wires(rng: np.random.Generator, skeleton: Skeleton, frame: Frame) -> Balls:
     return balls(np.concatenate(loops), rng.uniform(0.45, 0.7), rng.uniform(2000, 4500), CONFUSER)
 
 
-def _ring(rng: np.random.Generator, heart: Heart, atlas: HeartAtlas) -> Balls:
+def _ring(rng: np.random.Generator, heart: Heart) -> Balls:
+    atlas = load_atlas()
     if rng.random() < 0.5:
         centre, axis = atlas.landmarks["annulus"], atlas.landmarks["aortic_axis"]
     else:

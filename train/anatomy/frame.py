@@ -39,12 +39,12 @@ class Frame:
         return values.reshape([-1 if k == axis else 1 for axis in range(3)])
 
     def coordinates(self) -> tuple[Tensor, Tensor, Tensor]:
-        """z (n, 1, 1), y (1, m, 1) and x (1, 1, p) in mm."""
+        """Z (n, 1, 1), y (1, m, 1) and x (1, 1, p) in mm."""
         return self.axis(0), self.axis(1), self.axis(2)
 
     def half_extent_mm(self) -> Array:
         """Distance from the centre to the outermost lattice points along (z, y, x)."""
-        return (np.asarray(self.shape) - 1) / 2 * np.asarray(self.spacing_mm)
+        return np.asarray((np.asarray(self.shape) - 1) / 2 * np.asarray(self.spacing_mm))
 
     def index(self, points: Array) -> Array:
         """Fractional lattice indices (..., 3) of points (..., 3) in mm."""
@@ -81,9 +81,9 @@ def smooth_noise(rng: np.random.Generator, frame: Frame, cell_mm: float, flat: s
     return field * gain
 
 
-def smooth_union(distances: list[Tensor], width_mm: float) -> Tensor:
+def smooth_union(frame: Frame, distances: list[Tensor], width_mm: float) -> Tensor:
     """Union of signed distances with rounded inner corners."""
-    stacked = torch.stack(torch.broadcast_tensors(*distances))
+    stacked = torch.stack([distance.expand(frame.shape) for distance in distances])
     return -width_mm * torch.logsumexp(-stacked / width_mm, dim=0)
 
 

@@ -8,6 +8,7 @@ right atrium and ventricle for the RCA.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,10 +108,10 @@ class GrooveFinder:
     def route(self, waypoints: list[Array], cost: Field | None = None) -> Array:
         """Smooth path (n, 3) through the waypoints, about one point a millimetre."""
         field = self._free if cost is None else cost
-        legs = []
-        for start, end in zip(waypoints[:-1], waypoints[1:], strict=True):
+        legs: list[Array] = []
+        for start, end in pairwise(waypoints):
             ends = (tuple(self._lattice.nearest(start)), tuple(self._lattice.nearest(end)))
-            steps, _ = route_through_array(field, *ends, fully_connected=True, geometric=True)
+            steps, _ = route_through_array(field, *ends, fully_connected=True, geometric=True)  # type: ignore[no-untyped-call]  # untyped
             leg = self._lattice.position(np.asarray(steps))
             legs.append(leg if not legs else leg[1:])
         path = np.concatenate(legs)

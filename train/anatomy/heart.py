@@ -23,8 +23,9 @@ _CAVA_BOTTOM_MM = -58.0
 class Heart:
     """Signed distances in mm (negative inside) on the lattice, and points in case mm (z, y, x).
 
-    ``lv`` .. ``pulmonary`` are the blood pools, the ``*_wall`` fields the outside of the walls. ``aortic_height`` is the
-    distance (mm, atlas scale) above the aortic annulus along the root's axis.
+    ``lv`` .. ``pulmonary`` are the blood pools, the ``*_wall`` fields the outside of the walls; ``cavae`` is the right
+    atrium prolonged up and down by both venae cavae. ``aortic_height`` is the distance (mm, atlas scale) above the
+    aortic annulus along the root's axis. ``centre_mm``, ``low_mm`` and ``high_mm`` are of the four chambers.
     """
 
     frame: Frame
@@ -33,6 +34,7 @@ class Heart:
     rv: Tensor
     la: Tensor
     ra: Tensor
+    cavae: Tensor
     aorta: Tensor
     pulmonary: Tensor
     lv_wall: Tensor
@@ -60,7 +62,8 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
     """Carry the atlas into the case and vary chamber sizes, wall thickness and epicardial fat."""
     frame = pose.frame
     where = pose.atlas_coordinates()
-    fields = _sample(atlas, where) * pose.scale
+    sampled = _sample(atlas, where) * pose.scale
+    fields, cavae = sampled[:-1], sampled[-1]
     cavities = {name: fields[FIELDS.index(name)] + rng.uniform(*ranges.inflate_mm) for name in STRUCTURES}
     thickness = fields[FIELDS.index("LV_WALL")] * rng.uniform(*ranges.lv_wall_scale)
     walls = {
@@ -79,7 +82,7 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
     if len(corners) == 0:
         raise ValueError("the heart lies outside the field of view")
     return Heart(
-        frame=frame, pose=pose, lv=cavities["LV"], rv=cavities["RV"], la=cavities["LA"], ra=cavities["RA"],
+        frame=frame, pose=pose, lv=cavities["LV"], rv=cavities["RV"], la=cavities["LA"], ra=cavities["RA"], cavae=cavae,
         aorta=cavities["AO"], pulmonary=cavities["PA"], **walls, pericardium=pericardium,
         aortic_height=_aortic_height(atlas, where), centre_mm=corners.mean(axis=0),
         low_mm=corners.min(axis=0), high_mm=corners.max(axis=0),
@@ -87,7 +90,7 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
 
 
 def _sample(atlas: HeartAtlas, where: Tensor) -> Tensor:
-    """Atlas fields (8, z, y, x) at atlas coordinates (3, z, y, x), great vessels prolonged beyond the atlas."""
+    """Atlas fields at atlas coordinates (3, z, y, x), the aorta prolonged upwards; last the prolonged right atrium."""
     device = where.device
     fields = torch.from_numpy(atlas.fields).to(device)
     low = torch.tensor(atlas.lattice.origin_mm, device=device)
@@ -100,13 +103,14 @@ def _sample(atlas: HeartAtlas, where: Tensor) -> Tensor:
         chosen = fields[[FIELDS.index(name) for name in names]][None]
         return F.grid_sample(chosen, unit[None].float(), align_corners=True, padding_mode="border")[0]
 
-    sampled = torch.empty((len(FIELDS), *where.shape[1:]), device=device)
+    sampled = torch.empty((len(FIELDS) + 1, *where.shape[1:]), device=device)
     plain = ("LV", "RV", "LA", "PERICARDIUM", "LV_WALL", "PA")
-    tubes = ("RA", "AO")
     sampled[[FIELDS.index(name) for name in plain]] = look_up(plain, where[0])
-    sampled[[FIELDS.index(name) for name in tubes]] = look_up(tubes, where[0].clamp(_CAVA_BOTTOM_MM, _TOP_MM))
-    beyond = [FIELDS.index(name) for name in FIELDS if name not in {"RA", "AO", "LV_WALL"}]
+    beyond = [FIELDS.index(name) for name in plain if name != "LV_WALL"]
     sampled[beyond] += outside
+    clamped = where[0].clamp(_CAVA_BOTTOM_MM, _TOP_MM)
+    sampled[FIELDS.index("AO")], sampled[-1] = look_up(("AO", "RA"), clamped)
+    sampled[FIELDS.index("RA")] = sampled[-1].maximum((where[0] - clamped).abs())
     return sampled
 
 

@@ -63,11 +63,11 @@ def draw_mediastinum(rng: np.random.Generator, heart: Heart, chest: Chest, verte
     paraspinal = torch.maximum((x - chest.midline_mm - 4).abs() - rng.uniform(10, 20), heart.centre_mm[1] + 12 - y)
     paraspinal = torch.maximum(paraspinal, y - chest.spine_front_mm)
     members = [
-        heart.pericardium - rng.uniform(0.5, 6.0), heart.vessels() - rng.uniform(1, 6), heart.ra_wall - 2,
+        heart.pericardium - rng.uniform(0.5, 6.0), heart.vessels() - rng.uniform(1, 6), heart.cavae - 2,
         aorta_wall - rng.uniform(0.5, 4), vertebrae - rng.uniform(1, 5), oesophagus - 2, airway - 4, hilar - 1,
         behind_sternum, paraspinal,
     ]  # fmt: skip
-    outline = smooth_union(members, 4.0) + smooth_noise(rng, frame, 30.0) * 1.5
+    outline = smooth_union(frame, members, 4.0) + smooth_noise(rng, frame, 30.0) * 1.5
     return Mediastinum(
         outline=outline, descending=aorta_wall, descending_lumen=aorta, oesophagus=oesophagus.expand(frame.shape),
         azygos=azygos.expand(frame.shape), airway_wall=airway - rng.uniform(1.0, 2.0), airway=airway, hilar=hilar,
@@ -112,7 +112,7 @@ def _descending(rng: np.random.Generator, heart: Heart, chest: Chest) -> tuple[T
 
 def _airways(rng: np.random.Generator, heart: Heart) -> tuple[Tensor, Array]:
     shift = rng.standard_normal(3) * np.array([5.0, 2.0, 3.0])
-    trachea = np.array([_CARINA + [60.0, -14.0, 0.0], _CARINA])
+    trachea = np.array([_CARINA + np.array([60.0, -14.0, 0.0]), _CARINA])
     parts = []
     for path, radius in (
         (trachea, rng.uniform(7, 9.5)),

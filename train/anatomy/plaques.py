@@ -87,7 +87,7 @@ def _choose_course(rng: np.random.Generator, plaque: Plaque, courses: tuple[Cour
     trunk = next(course for course in courses if course.name == plaque.vessel.value)
     branches = [course for course in courses if course.vessel is plaque.vessel and course.name != trunk.name]
     open_branches = [course for course in branches if course.start_mm < plaque.along_mm]
-    if open_branches and rng.random() < 0.25 or plaque.along_mm >= trunk.length_mm and open_branches:
+    if (open_branches and rng.random() < 0.25) or (plaque.along_mm >= trunk.length_mm and open_branches):
         course = open_branches[rng.integers(len(open_branches))]
         return course, (plaque.along_mm - course.start_mm) % max(course.length_mm - 2, 1.0)
     return trunk, plaque.along_mm % max(trunk.length_mm - 1, 1.0)
@@ -101,7 +101,7 @@ def _on_wall(rng: np.random.Generator, plaque: Plaque, course: Course, along_mm:
     radius = np.interp(spots, travelled, course.radius_mm)
     first, second = _across(course.points, travelled, spots)
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.12, len(spots)))
-    angles = np.linspace(-1, 1, 1 + 2 * int(round(2 * plaque.wide))) * plaque.wide * np.pi / 2
+    angles = np.linspace(-1, 1, 1 + 2 * round(2 * plaque.wide)) * plaque.wide * np.pi / 2
     rings = []
     for angle in angles:
         out = np.cos(heading + angle)[:, None] * first + np.sin(heading + angle)[:, None] * second

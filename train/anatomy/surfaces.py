@@ -90,7 +90,7 @@ def signed_distance(inside: NDArray[np.bool_], step_mm: float) -> NDArray[np.flo
     """Distance in mm to the border of a mask, negative inside."""
     outer = ndimage.distance_transform_edt(~inside)
     inner = ndimage.distance_transform_edt(inside)
-    return ((np.maximum(outer - 0.5, 0) - np.maximum(inner - 0.5, 0)) * step_mm).astype(np.float32)
+    return np.asarray((np.maximum(outer - 0.5, 0) - np.maximum(inner - 0.5, 0)) * step_mm, dtype=np.float32)
 
 
 def fill(surface: Surface, lattice: Lattice, seed: int = 0) -> NDArray[np.bool_]:

@@ -90,11 +90,12 @@ def wall_layers(rng: np.random.Generator, chest: Chest, body: BodyRanges, fat_hu
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Skeleton:
-    """Bones: what to paint, the distance to any bone, and the vertebral bodies alone."""
+    """Bones and the muscle along the spine: layers, and distances to any bone, the vertebral bodies, the muscle."""
 
     layers: list[Layer]
     bone: Tensor
     vertebrae: Tensor
+    back_muscle: Tensor
     sternum_front_mm: float
     sternum_x_mm: float
 
@@ -103,14 +104,30 @@ def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: Bo
     """Spine with discs and processes, ribs with costal cartilage, sternum down to the xiphoid."""
     cortical = rng.uniform(*body.cortical_hu)
     marrow = rng.uniform(*body.trabecular_hu) + smooth_noise(rng, chest.frame, 5.0) * rng.uniform(15, 55)
+    muscle = _back_muscle(rng, chest)
     spine_layers, vertebrae, processes = _spine(rng, chest, marrow, cortical)
     rib_layers, ribs = _ribs(rng, chest, marrow, cortical)
     sternum_layers, sternum, place = _sternum(rng, chest, heart, marrow, cortical)
-    bone = torch.stack(torch.broadcast_tensors(vertebrae, processes, ribs, sternum)).amin(dim=0)
+    bones = (vertebrae, processes, ribs, sternum)
+    bone = torch.stack([part.expand(chest.frame.shape) for part in bones]).amin(dim=0)
+    back = Layer(distance=muscle, hu=rng.uniform(*body.muscle_hu))
     return Skeleton(
-        layers=spine_layers + rib_layers + sternum_layers, bone=bone, vertebrae=vertebrae,
-        sternum_front_mm=place[0], sternum_x_mm=place[1],
-    )  # fmt: skip
+        layers=[back, *spine_layers, *rib_layers, *sternum_layers],
+        bone=bone,
+        vertebrae=vertebrae,
+        back_muscle=muscle,
+        sternum_front_mm=place[0],
+        sternum_x_mm=place[1],
+    )
+
+
+def _back_muscle(rng: np.random.Generator, chest: Chest) -> Tensor:
+    """Muscle around the vertebral arches, which the lungs do not reach."""
+    _, y, x = chest.frame.coordinates()
+    half_x, half_y = rng.uniform(32, 46), rng.uniform(26, 34)
+    middle_y = chest.spine_front_mm + 28 + half_y
+    oval = torch.sqrt(((x - chest.midline_mm) / half_x) ** 2 + ((y - middle_y) / half_y) ** 2)
+    return torch.maximum((oval - 1) * half_y, chest.cavity - chest.wall_mm)
 
 
 def _spine(

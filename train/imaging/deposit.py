@@ -60,8 +60,8 @@ def deposit_moving(balls: Balls, grid: PixelGrid, strength: Array, device: str) 
 def nearest(points: Array, label: Array, reach_mm: float, grid: PixelGrid, device: str) -> Tensor:
     """Keys whose strength falls from 1000 at a point to 0 at ``reach_mm``: whose point is nearest, as a map."""
     keys = torch.zeros(int(np.prod(grid.shape)), dtype=torch.int32, device=device)
-    reach = tuple(int(np.ceil(reach_mm / step)) for step in grid.spacing_mm)
-    patch = _patch(reach, device)
+    z, y, x = (int(np.ceil(reach_mm / step)) for step in grid.spacing_mm)
+    patch = _patch((z, y, x), device)
     for part in np.array_split(np.arange(len(points)), max(1, -(-len(points) * len(patch) // _MAX_ELEMENTS))):
         place, index, inside = _voxels(points[part], patch, grid, device)
         closeness = (1 - place.square().sum(dim=-1).sqrt() / reach_mm).clamp(min=0)

@@ -57,7 +57,8 @@ def noise(
     amplitude = torch.sqrt(frequency * torch.exp(-(frequency**2) / (2 * peak_per_mm**2)))
     power = (torch.cat([amplitude, amplitude[:, 1 : (shape[2] + 1) // 2]], dim=1) ** 2).mean()
     spectrum = torch.fft.rfft2(white) * (amplitude / power.sqrt())
-    return torch.fft.irfft2(spectrum, s=shape[1:])
+    grain: Tensor = torch.fft.irfft2(spectrum, s=shape[1:])
+    return grain
 
 
 def cupping(shape: tuple[int, int], spacing_mm: tuple[float, float], depth_hu: float, device: str) -> Tensor:
