@@ -137,10 +137,11 @@ def _known(connection: Connection, instance: Instance, sha256: str, peer: Peer, 
     if row.sha256 == sha256 and row.series_uid == instance.series_uid:
         _keep_waiting(connection, instance, peer, now)
         return Arrival.SAME
-    flag = update(instances).where(instances.c.sop_uid == instance.sop_uid).values(conflicted=True)
-    connection.execute(flag)
+    # The series first, as everywhere: two transactions that lock in one order cannot wait for each other.
     count = update(series).where(series.c.series_uid == row.series_uid).values(conflicts=series.c.conflicts + 1)
     connection.execute(count)
+    flag = update(instances).where(instances.c.sop_uid == instance.sop_uid).values(conflicted=True)
+    connection.execute(flag)
     return Arrival.CONFLICT
 
 

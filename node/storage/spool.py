@@ -173,7 +173,7 @@ class StorageLock:
     """Held while a node runs on a storage root, so that a second one is refused (flock(2): ends with the process)."""
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = root / "node.lock"
         self._handle: int | None = None
 

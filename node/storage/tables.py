@@ -189,4 +189,6 @@ objects = Table(
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there; whether it was inserted. One statement, so no race."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    key = next(iter(table.primary_key))
+    inserted = insert(table).values(values).on_conflict_do_nothing().returning(key)
+    return connection.execute(inserted).first() is not None  # drivers disagree on the row count of an insert
