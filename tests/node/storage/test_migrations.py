@@ -24,13 +24,10 @@ def test_from_empty_to_newest_and_again(url: str) -> None:
         assert ledger.status()["instances"] == 1
 
 
-def test_migrations_make_what_the_tables_say(url: str) -> None:
-    upgrade(url)
-    database = Database(url)
-    with database.reading() as connection:
+def test_migrations_make_what_the_tables_say(ledger: Ledger) -> None:
+    with ledger._database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    database.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
