@@ -16,18 +16,20 @@ presentation context not accepted                   Refused, naming the SOP clas
 from __future__ import annotations
 
 import queue
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import cast
+from typing import Any, cast
 
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationSocket
 
 from node.dicom.acceptor import Limits, prepare
 from node.dicom.contexts import VERIFICATION, name_of_class
@@ -59,6 +61,24 @@ class Timeouts:
     connect: float = 10.0
     association: float = 30.0
     response: float = 60.0
+
+
+class _Entity(AE):
+    """An AE that knows its socket: pynetdicom leaves one that could not connect to the garbage collector."""
+
+    def __init__(self, ae_title: str) -> None:
+        super().__init__(ae_title=ae_title)
+        self._raw: socket.socket | None = None
+
+    def _create_socket(self, *args: Any, **kwargs: Any) -> AssociationSocket:  # noqa: ANN401 - as the library's
+        wrapped = super()._create_socket(*args, **kwargs)
+        self._raw = wrapped.socket
+        return wrapped
+
+    def close(self) -> None:
+        """Close the socket, whatever became of it."""
+        if self._raw is not None:
+            self._raw.close()
 
 
 class Sender:
@@ -137,7 +157,7 @@ class Sender:
 
     @contextmanager
     def _association(self, contexts: list[PresentationContext]) -> Iterator[Association]:
-        entity = AE(ae_title=self._ae_title)
+        entity = _Entity(self._ae_title)
         entity.connection_timeout = self._timeouts.connect
         entity.acse_timeout = self._timeouts.association
         entity.dimse_timeout = self._timeouts.response
@@ -155,6 +175,7 @@ class Sender:
         except OSError as fault:  # a host name that does not resolve, no free local port
             raise PeerDown(f"{self._peer.ae_title} cannot be reached ({type(fault).__name__})") from fault
         if not association.is_established:
+            entity.close()
             raise self._why_not(association)
         try:
             yield association
@@ -163,6 +184,7 @@ class Sender:
                 association.release()
             if association.is_established:
                 association.abort()
+            entity.close()
 
     def _why_not(self, association: Association) -> PeerDown | Refused:
         name = self._peer.ae_title
