@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from node.domain.identity import hashed
+
 PRIVATE_SCHEME: Final = "99CAC2R"
 _LONGEST_CODE = 16
 
@@ -23,10 +25,7 @@ class Code(NamedTuple):
     def item(self) -> Dataset:
         """The concept as an item of a code sequence."""
         item = Dataset()
-        if len(self.value) > _LONGEST_CODE:
-            item.LongCodeValue = self.value
-        else:
-            item.CodeValue = self.value
+        item.CodeValue = self.value
         item.CodingSchemeDesignator = self.scheme
         item.CodeMeaning = self.meaning[:64]
         return item
@@ -56,7 +55,12 @@ def _sct(value: str, meaning: str) -> Code:
 
 
 def private(value: str, meaning: str) -> Code:
-    """A concept of this software's own scheme, for what DICOM has no code for."""
+    """A concept of this software's own scheme, for what DICOM has no code for.
+
+    A value longer than a Code Value may be is cut and made unique again by its hash: few readers know Long Code Value.
+    """
+    if len(value) > _LONGEST_CODE:
+        value = f"{value[:9]}-{hashed(value)[:6]}"
     return Code(value, PRIVATE_SCHEME, meaning)
 
 

@@ -1,4 +1,4 @@
-"""How long the answers take: 48 slices of 512 x 512 with 20 lesions. Run it: python -m tests.benchmarks.answers_benchmark."""
+"""How long the answers take, 48 slices of 512 x 512 with 20 lesions: python -m tests.benchmarks.answers_benchmark."""
 
 from __future__ import annotations
 
