@@ -16,8 +16,16 @@ class SopClass:
     name: str
 
 
+_NEWER_NAMES = {"1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage"}  # than pydicom's dictionary
+
+
+def name_of_class(sop_class_uid: str) -> str:
+    """The standard's name of a SOP class or transfer syntax, or the UID itself if it has none."""
+    return _NEWER_NAMES.get(sop_class_uid) or UID(sop_class_uid).name
+
+
 def _named(*uids: str) -> tuple[SopClass, ...]:
-    return tuple(SopClass(uid=uid, name=UID(uid).name) for uid in uids)
+    return tuple(SopClass(uid=uid, name=name_of_class(uid)) for uid in uids)
 
 
 _ROOT = "1.2.840.10008.5.1.4.1.1"
@@ -49,8 +57,3 @@ ACCEPTED_SYNTAXES: Final = (
 # What this node makes and sends, and in what form; anything else is proposed in the form its file has.
 SENT_CLASSES: Final = _named(f"{_ROOT}.66.4", f"{_ROOT}.88.34", f"{_ROOT}.88.33", f"{_ROOT}.7")
 SENT_SYNTAX: Final = "1.2.840.10008.1.2.1"
-
-
-def name_of_class(sop_class_uid: str) -> str:
-    """The standard's name of a SOP class, or the UID itself if it has none."""
-    return UID(sop_class_uid).name

@@ -72,7 +72,7 @@ class PixelFormat:
             yield f"{self.samples} samples per pixel: not a grey image"
         if self.photometric not in ("MONOCHROME1", "MONOCHROME2"):
             yield f"photometric interpretation {self.photometric or 'not said'}"
-        if self.transfer_syntax_uid not in _NATIVE and not _decodable(self.transfer_syntax_uid):
+        if not decodable(self.transfer_syntax_uid):
             yield f"no decoder for transfer syntax {UID(self.transfer_syntax_uid).name}"
 
 
@@ -199,7 +199,10 @@ def _stored_bits(words: Stored, form: PixelFormat) -> Stored:
     return _as_words(np.right_shift(np.left_shift(words, above), above + below), signed=form.signed)
 
 
-def _decodable(transfer_syntax_uid: str) -> bool:
+def decodable(transfer_syntax_uid: str) -> bool:
+    """Whether pixels in this transfer syntax can be read with what is installed."""
+    if transfer_syntax_uid in _NATIVE:
+        return True
     try:
         return bool(get_decoder(UID(transfer_syntax_uid)).is_available)
     except NotImplementedError:
