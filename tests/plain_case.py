@@ -33,7 +33,9 @@ def plain_case(seed: int = 0, *, shape=(24, 96, 96), spacing_mm=(5.0, 2.0, 2.0),
         anatomy[distance < 38] = Anatomy.LEFT_VENTRICLE
         hu[distance < 45] = -90
         hu[distance < 38] = 45
-        for vessel, sides in zip(range(1, 8), [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (1, 0), (0, 0)], strict=True):
+        for vessel, sides in zip(
+            range(1, 8), [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (1, 0), (0, 0)], strict=True
+        ):
             near = (np.abs(x - 25 * sides[0]) < 5) & (np.abs(y - 25 * sides[1]) < 5) & (np.abs(z) < 15)
             territory[near] = vessel
             inner = near & (np.abs(x - 25 * sides[0]) < 3) & (np.abs(y - 25 * sides[1]) < 3) & (np.abs(z) < 9)
