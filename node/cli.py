@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from node import service
+from node import parts
 from node.commands import operate
 from node.commands.demo import demo
 from node.commands.score import score
@@ -28,7 +28,7 @@ def _about(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     if show_version:
-        typer.echo(f"calcium-second-reader {service.software_version()}")
+        typer.echo(f"calcium-second-reader {parts.software_version()}")
         raise typer.Exit
 
 

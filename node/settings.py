@@ -8,12 +8,10 @@ the environment itself.
 from __future__ import annotations
 
 import ipaddress
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_type_hints
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -27,24 +25,29 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from node.domain.policy import Policy, SeriesPolicy
+from node.setting_sources import (
+    PREFIX,
+    Environment,
+    SettingsError,
+    in_words,
+    only_known,
+    own_environment,
+    read_toml,
+    secret_from,
+)
 
-PREFIX = "SECOND_READER_"
-_NOT_SETTINGS = (f"{PREFIX}FAULT", f"{PREFIX}REFERENCE_DATA")  # for tests; read where they are used
+__all__ = ["Settings", "SettingsError"]
+
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; the message lists every fault by its name."""
 
 
 class _Part(BaseModel):
@@ -167,7 +170,7 @@ class Destination(_Part):
     def secret(self) -> str | None:
         """The password, from its file if one is named. Raises SettingsError if the file cannot be read."""
         if self.password_file is not None:
-            return _secret_from(self.password_file)
+            return secret_from(self.password_file)
         return None if self.password is None else self.password.get_secret_value()
 
 
@@ -196,24 +199,6 @@ class LogSettings(_Part):
     format: Literal["console", "json"] = Field(default="console", description="For people or for machines.")
 
 
-def _only_known(kind: type) -> Callable[[object], object]:
-    """Refuses keys that the domain's dataclass does not have: a misspelt limit must not pass as 'the default'."""
-
-    def check(given: object) -> object:
-        if not isinstance(given, Mapping):
-            return given
-        hints = get_type_hints(kind)
-        unknown = sorted(set(given) - set(hints))
-        if unknown:
-            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(sorted(hints))}")
-        for name, value in given.items():
-            if is_dataclass(hints[name]):
-                _only_known(hints[name])(value)
-        return given
-
-    return check
-
-
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -224,7 +209,7 @@ class Settings(BaseSettings):
     scp: ScpSettings = ScpSettings()
     storage: StorageSettings = StorageSettings()
     series: SeriesSettings = SeriesSettings()
-    eligibility: Annotated[Policy, BeforeValidator(_only_known(Policy))] = Policy()
+    eligibility: Annotated[Policy, BeforeValidator(only_known(Policy))] = Policy()
     reader: ReaderSettings = ReaderSettings()
     destinations: tuple[Destination, ...] = ()
     site: SiteSettings = SiteSettings()
@@ -243,8 +228,8 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls, path: Path | None, environ: Mapping[str, str]) -> Settings:
         """Settings from a TOML file (if any), overlaid by the environment. Raises SettingsError with every fault."""
-        values = _read_toml(path) if path is not None else {}
-        environment = _with_files(environ)
+        values = read_toml(path) if path is not None else {}
+        environment = own_environment(environ)
         parts = {name.upper().removeprefix(PREFIX).split("__")[0].lower() for name in environment}
         if unknown := sorted(parts - set(cls.model_fields)):
             raise SettingsError(f"no setting has the name {', '.join(PREFIX + name.upper() for name in unknown)}")
@@ -254,55 +239,10 @@ class Settings(BaseSettings):
             def settings_customise_sources(
                 cls, settings_cls: type[BaseSettings], **_: PydanticBaseSettingsSource
             ) -> tuple[PydanticBaseSettingsSource, ...]:
-                return _Environment(settings_cls, environment), InitSettingsSource(settings_cls, init_kwargs=values)
+                return Environment(settings_cls, environment), InitSettingsSource(settings_cls, init_kwargs=values)
 
         try:
             loaded: Settings = Loaded()
         except ValidationError as error:
-            raise SettingsError(_words(error, path)) from None
+            raise SettingsError(in_words(error, path)) from None
         return loaded
-
-
-class _Environment(EnvSettingsSource):
-    """The environment as given, not as the process has it: settings are an argument."""
-
-    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
-        self._given = environ
-        super().__init__(settings_cls)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._given.items()}
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise SettingsError(f"cannot read the configuration file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
-
-
-def _with_files(environ: Mapping[str, str]) -> dict[str, str]:
-    own = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
-    own = {name: value for name, value in own.items() if name.upper() not in _NOT_SETTINGS}
-    named = {name: value for name, value in own.items() if name.upper().endswith("_FILE")}
-    plain = {name: value for name, value in own.items() if name not in named}
-    return plain | {name[: -len("_FILE")]: _secret_from(Path(value)) for name, value in named.items()}
-
-
-def _secret_from(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the secret in {path}: {error}") from None
-
-
-def _words(error: ValidationError, path: Path | None) -> str:
-    where = f"in {path} or the environment" if path is not None else "in the environment"
-    lines = [f"{len(error.errors())} setting(s) {where} cannot be used:"]
-    for fault in error.errors(include_input=False, include_url=False):
-        name = ".".join(str(part) for part in fault["loc"])
-        lines.append(f"  {name or 'settings'}: {fault['msg']}")
-    return "\n".join(lines)

@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 
 from model.bundle import BundleError
-from node import service
+from node import parts, service
 from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out
 from node.domain.errors import NodeError, Refused
 from node.domain.faults import FAULT_POINTS
@@ -56,7 +56,7 @@ def check(
     settings = load_settings(config)
     if alive:
         with explained():
-            service.own_echo(settings)
+            parts.own_echo(settings)
         return
     failed = 0
     for name, result, fine in _checks(settings):
@@ -97,7 +97,7 @@ def retry(
         err.print("say what to retry: numbers, --destination NAME or --all")
         raise typer.Exit(2)
     with _ledger(load_settings(config)) as ledger:
-        count = ledger.revive(service.utc_now(), ids or None, destination)
+        count = ledger.revive(parts.utc_now(), ids or None, destination)
     typer.echo(f"{count} taken up again")
     if not count:
         raise typer.Exit(FAILED)
@@ -123,7 +123,7 @@ def db_upgrade(
     url = settings.storage.database_url
     with explained():
         if dry_run:
-            before = current(url) if service.ledger_exists(settings) else None
+            before = current(url) if parts.ledger_exists(settings) else None
             typer.echo(f"from {before or 'an empty database'} to {newest()}")
             return
         settings.storage.root.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def db_upgrade(
 def _ledger(settings: Settings) -> Iterator[Ledger]:
     """The ledger as it is; a missing or outdated one is an error, not a reason to make one."""
     with explained():
-        if not service.ledger_exists(settings):
+        if not parts.ledger_exists(settings):
             raise Refused("there is no ledger yet: the node has never run with these settings")
         url = settings.storage.database_url
         if current(url) != newest():
@@ -153,7 +153,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, str, bool]]:
     for destination in settings.destinations:
         name = f"destination {destination.name}"
         try:
-            service.echo(destination, settings.scp.ae_title)
+            parts.echo(destination, settings.scp.ae_title)
         except (NodeError, SettingsError) as error:
             yield name, str(error), False
         else:
@@ -169,7 +169,7 @@ def _storage(settings: Settings) -> tuple[str, str, bool]:
 
 
 def _database(settings: Settings) -> tuple[str, str, bool]:
-    if not service.ledger_exists(settings):
+    if not parts.ledger_exists(settings):
         return "ledger", "none yet; `serve` makes it", True
     try:
         present = current(settings.storage.database_url)
@@ -180,7 +180,7 @@ def _database(settings: Settings) -> tuple[str, str, bool]:
 
 def _bundle(settings: Settings) -> tuple[str, str, bool]:
     try:
-        identity = service.make_reader(settings).identity
+        identity = parts.make_reader(settings).identity
     except (BundleError, SettingsError, OSError) as error:
         return "bundle", str(error), False
     return "bundle", f"{identity.name} {identity.version}, sha256 {identity.sha256[:12]}; {identity.trained_on}", True

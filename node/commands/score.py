@@ -14,7 +14,7 @@ from rich.table import Table
 
 from model.definition import PROFILES
 from model.scoring import Candidate
-from node import offline, service
+from node import offline, parts
 from node.commands.options import USAGE, AsJson, ConfigFile, err, explained, load_settings, out
 from node.domain.errors import NodeError
 from node.domain.findings import REGIONS, Findings
@@ -86,11 +86,11 @@ def _readings(
         transient=True,
     ) as progress:
         task = progress.add_task("Loading the network" if eligible else "Judging", total=len(series))
-        reader = service.offline_reader(settings, load=eligible)
+        reader = parts.offline_reader(settings, load=eligible)
         progress.update(task, description="Reading")
         for found in series:
             folder = None if out_dir is None else out_dir / found.series_uid
-            results.append(reader.answer(found, folder, service.utc_now()))
+            results.append(reader.answer(found, folder, parts.utc_now()))
             progress.advance(task)
     if as_json:
         typer.echo(json.dumps({"readings": [to_document(one) for one in results]}, indent=2))

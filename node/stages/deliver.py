@@ -13,8 +13,7 @@ from node.domain.errors import NodeError, Unreadable
 from node.domain.faults import fault
 from node.domain.records import Outcome
 from node.domain.work import Work
-from node.storage.ledger import Ledger
-from node.storage.spool import Outbox
+from node.storage.storage import Storage
 
 _log = structlog.get_logger(__name__)
 
@@ -30,10 +29,9 @@ class Transport(Protocol):
 class Deliverer:
     """Carries objects to one destination."""
 
-    def __init__(self, *, destination: str, ledger: Ledger, outbox: Outbox, transport: Transport) -> None:
+    def __init__(self, *, destination: str, storage: Storage, transport: Transport) -> None:
         self._destination = destination
-        self._ledger = ledger
-        self._outbox = outbox
+        self._storage = storage
         self._transport = transport
 
     def __call__(self, works: Sequence[Work]) -> list[Outcome | Exception]:
@@ -55,14 +53,14 @@ class Deliverer:
         ]
 
     def _item(self, work: Work) -> SendItem:
-        made = self._ledger.object(work.object_uid)
+        made = self._storage.ledger.object(work.object_uid)
         if made is None:
             raise Unreadable("there is no such object to deliver")
         return SendItem(
             sop_class_uid=made.sop_class_uid,
             sop_uid=made.sop_uid,
             transfer_syntax_uid=made.transfer_syntax_uid,
-            content=self._outbox.read(made.kept),
+            content=self._storage.outbox.read(made.kept),
         )
 
     def _end(self, work: Work, sent: Sent) -> Outcome | Exception:

@@ -22,8 +22,7 @@ from node.domain.verdict import Verdict
 from node.domain.work import Stage, Work
 from node.stages.labels_file import unpack_labels
 from node.stages.reading import paths_of, volume_of
-from node.storage.ledger import Ledger
-from node.storage.spool import Outbox, Spool
+from node.storage.storage import Storage
 
 Clock = Callable[[], datetime]
 
@@ -40,20 +39,16 @@ class Publisher:
 
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of one stage, wired once
+    def __init__(
         self,
         *,
-        ledger: Ledger,
-        spool: Spool,
-        outbox: Outbox,
+        storage: Storage,
         policy: Policy,
         identity: NodeIdentity,
         wanted: Mapping[str, frozenset[Role]],
         clock: Clock,
     ) -> None:
-        self._ledger = ledger
-        self._spool = spool
-        self._outbox = outbox
+        self._storage = storage
         self._policy = policy
         self._identity = identity
         self._wanted = wanted
@@ -62,7 +57,7 @@ class Publisher:
     def __call__(self, work: Work) -> Outcome:
         """The stored objects, and DELIVER work for each destination that wants them."""
         fault("publish.before-effect")
-        reading = self._ledger.reading(work.series_uid, work.generation)
+        reading = self._storage.ledger.reading(work.series_uid, work.generation)
         if reading is None:
             raise Unreadable("there is no reading to publish")
         request = self._request(work, reading)
@@ -76,19 +71,19 @@ class Publisher:
         return Outcome(objects=objects, followers=tuple(self._deliveries(work, made)))
 
     def _request(self, work: Work, reading: StoredReading) -> Request:
-        members = self._ledger.members(work.series_uid, work.generation)
-        paths = {stored.instance.sop_uid: self._spool.path(stored.path) for stored in members}
+        members = self._storage.ledger.members(work.series_uid, work.generation)
+        paths = {stored.instance.sop_uid: self._storage.spool.path(stored.path) for stored in members}
         verdict: Verdict = judge([stored.instance for stored in members], self._policy)
         if verdict.chosen is None:
             raise Unreadable("the stack that was read is no longer eligible under the present settings")
-        findings = loads(self._outbox.read(reading.findings))
+        findings = loads(self._storage.outbox.read(reading.findings))
         if not isinstance(findings, Findings):
             raise Unreadable("the stored reading is that of a declined series")
         volume = volume_of(verdict.chosen, paths, self._policy).volume
         labels = (
             np.zeros(volume.grid.shape, dtype=np.uint8)
             if reading.mask is None
-            else unpack_labels(self._outbox.read(reading.mask))
+            else unpack_labels(self._storage.outbox.read(reading.mask))
         )
         return Request(
             findings=findings,
@@ -106,7 +101,7 @@ class Publisher:
         """The newest earlier version of each object; a generation that was declined made none."""
         found: dict[Role, PredecessorRef] = {}
         for generation in range(1, work.generation):
-            for answer in self._ledger.objects(work.series_uid, generation):
+            for answer in self._storage.ledger.objects(work.series_uid, generation):
                 found[Role(answer.role)] = PredecessorRef(
                     series_uid=answer.made_series_uid, sop_class_uid=answer.sop_class_uid, sop_uid=answer.sop_uid
                 )
@@ -121,7 +116,7 @@ class Publisher:
             sop_class_uid=made.sop_class_uid,
             transfer_syntax_uid=made.transfer_syntax_uid,
             made_series_uid=made.series_uid,
-            kept=self._outbox.keep(made.data, series_uid=work.series_uid, name=made.sop_uid, suffix=".dcm"),
+            kept=self._storage.outbox.keep(made.data, series_uid=work.series_uid, name=made.sop_uid, suffix=".dcm"),
         )
 
     def _deliveries(self, work: Work, made: tuple[StoredObject, ...]) -> list[NewWork]:

@@ -13,8 +13,7 @@ from node.domain.records import NewWork, Outcome, StoredReading, StoredVerdict
 from node.domain.work import Stage, Work, WorkState
 from node.stages.labels_file import pack_labels
 from node.stages.reading import ReadStack, read_stack
-from node.storage.ledger import Ledger
-from node.storage.spool import Outbox, Spool
+from node.storage.storage import Storage
 
 _log = structlog.get_logger(__name__)
 
@@ -22,19 +21,17 @@ _log = structlog.get_logger(__name__)
 class ReadStage:
     """Reads one generation of a series."""
 
-    def __init__(self, ledger: Ledger, spool: Spool, outbox: Outbox, reader: Reader, policy: Policy) -> None:
-        self._ledger = ledger
-        self._spool = spool
-        self._outbox = outbox
+    def __init__(self, storage: Storage, reader: Reader, policy: Policy) -> None:
+        self._storage = storage
         self._reader = reader
         self._policy = policy
 
     def __call__(self, work: Work, settings_sha256: str) -> Outcome:
         """The reading and PUBLISH work; or DECLINED, where the voxels say that this scan cannot be answered for."""
         fault("read.before-effect")
-        members = self._ledger.members(work.series_uid, work.generation)
+        members = self._storage.ledger.members(work.series_uid, work.generation)
         verdict = judge([stored.instance for stored in members], self._policy)
-        paths = {stored.instance.sop_uid: self._spool.path(stored.path) for stored in members}
+        paths = {stored.instance.sop_uid: self._storage.spool.path(stored.path) for stored in members}
         result = read_stack(verdict, paths, self._reader, self._policy)
         if isinstance(result, Declined):
             return self._decline(work, result)
@@ -67,12 +64,18 @@ class ReadStage:
     def _keep(self, work: Work, result: ReadStack, settings_sha256: str) -> StoredReading:
         name = f"reading:{work.generation}"
         text = dumps(result.findings).encode("utf-8")
-        mask = pack_labels(result.labels) if result.labels.any() else None
+        mask = (
+            self._storage.outbox.keep(pack_labels(result.labels), series_uid=work.series_uid, name=name, suffix=".npz")
+            if result.labels.any()
+            else None
+        )
         return StoredReading(
             series_uid=work.series_uid,
             generation=work.generation,
-            findings=self._outbox.keep(text, series_uid=work.series_uid, name=name, suffix=".json"),
-            mask=self._outbox.keep(mask, series_uid=work.series_uid, name=name, suffix=".npz") if mask else None,
+            findings=self._storage.outbox.keep(text, series_uid=work.series_uid, name=name, suffix=".json"),
+            mask=self._storage.outbox.keep(mask, series_uid=work.series_uid, name=name, suffix=".npz")
+            if mask
+            else None,
             model_sha256=result.findings.model.sha256,
             settings_sha256=settings_sha256,
         )

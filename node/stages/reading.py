@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.definition import UnsupportedKvpError
+from model.lesions import Lesion
 from model.preprocess import OrientationError
 from model.reader import Reader, Reading
 from model.volume import CtVolume
@@ -90,8 +91,6 @@ def _facts(reading: Reading) -> ContentFacts:
 
 
 def _findings(reading: Reading, volume: CtVolume, *, study_uid: str, series_uid: str) -> Findings:
-    definition = reading.definition
-    quality = reading.quality
     return Findings(
         study_uid=study_uid,
         series_uid=series_uid,
@@ -104,38 +103,9 @@ def _findings(reading: Reading, volume: CtVolume, *, study_uid: str, series_uid:
         category=reading.category,
         cac_drs=reading.cac_drs,
         interval=reading.interval,
-        lesions=tuple(
-            LesionFinding(
-                vessel=str(lesion.vessel),
-                agatston=lesion.agatston,
-                volume_mm3=lesion.volume_mm3,
-                mass_mg=lesion.mass_mg,
-                peak_hu=lesion.peak_hu,
-                centroid_lps_mm=lesion.centroid_lps_mm,
-                slices=lesion.slices,
-                probability=lesion.probability,
-            )
-            for lesion in reading.lesions
-        ),
-        quality={
-            "noise_sd_hu": quality.noise_sd_hu,
-            "blood_pool_hu": quality.blood_pool_hu,
-            "truncated": list(quality.truncated),
-            "metal_mm3": quality.metal_mm3,
-            "doubts": list(quality.doubts),
-            "slices": volume.grid.shape[0],
-            "slice_spacing_mm": volume.grid.slice_spacing_mm,
-        },
-        definition=ScoreDefinition(
-            profile=definition.profile,
-            connectivity=definition.connectivity,
-            minimum_area=definition.minimum_area_text,
-            threshold_hu=definition.threshold_hu,
-            weight_limits_hu=definition.weight_limits_hu,
-            kvp=definition.kvp,
-            kvp_adapted=definition.kvp_adapted,
-            mass_factor=volume.mass_factor,
-        ),
+        lesions=tuple(_lesion(lesion) for lesion in reading.lesions),
+        quality=_quality(reading, volume),
+        definition=_definition(reading, volume),
         model=ModelIdentity(
             name=reading.model.name,
             version=reading.model.version,
@@ -144,4 +114,45 @@ def _findings(reading: Reading, volume: CtVolume, *, study_uid: str, series_uid:
         ),
         notes=reading.notes,
         timings_ms=dict(reading.timings_ms),
+    )
+
+
+def _lesion(lesion: Lesion) -> LesionFinding:
+    return LesionFinding(
+        vessel=str(lesion.vessel),
+        agatston=lesion.agatston,
+        volume_mm3=lesion.volume_mm3,
+        mass_mg=lesion.mass_mg,
+        peak_hu=lesion.peak_hu,
+        centroid_lps_mm=lesion.centroid_lps_mm,
+        slices=lesion.slices,
+        probability=lesion.probability,
+    )
+
+
+def _quality(reading: Reading, volume: CtVolume) -> dict[str, object]:
+    quality = reading.quality
+    return {
+        "noise_sd_hu": quality.noise_sd_hu,
+        "blood_pool_hu": quality.blood_pool_hu,
+        "truncated": list(quality.truncated),
+        "metal_mm3": quality.metal_mm3,
+        "doubts": list(quality.doubts),
+        "heart_centre_lps_mm": None if reading.heart.centre_lps_mm is None else list(reading.heart.centre_lps_mm),
+        "slices": volume.grid.shape[0],
+        "slice_spacing_mm": volume.grid.slice_spacing_mm,
+    }
+
+
+def _definition(reading: Reading, volume: CtVolume) -> ScoreDefinition:
+    definition = reading.definition
+    return ScoreDefinition(
+        profile=definition.profile,
+        connectivity=definition.connectivity,
+        minimum_area=definition.minimum_area_text,
+        threshold_hu=definition.threshold_hu,
+        weight_limits_hu=definition.weight_limits_hu,
+        kvp=definition.kvp,
+        kvp_adapted=definition.kvp_adapted,
+        mass_factor=volume.mass_factor,
     )

@@ -1,0 +1,101 @@
+"""`demo`: everything at once, on synthetic patients, for whoever sees this for the first time."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.status import Status
+from rich.table import Table
+
+from node import log, parts
+from node.commands.options import FAILED, err, explained, out
+from node.demo import patients
+from node.demo.run import CaseResult, Stage, play, running
+from node.domain.findings import REGIONS
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop when all went through instead of serving on.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder for all files and pictures. Default: demo-output.", file_okay=False)
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the node; 0 takes a free one.")] = 0,
+) -> None:
+    """A stand-in scanner sends three synthetic patients to a node, which answers to a stand-in PACS.
+
+    Prints what is known against what was read, per vessel. Exits with 0 if everything went through. On a terminal, and
+    without --once, the node then serves on until Ctrl-C.
+    """
+    log.configure("WARNING", "console")
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    with explained(), _folder(keep) as folder:
+        status = Status("Starting the node", console=err)
+        with status, running(folder, port) as stage:
+            results = []
+            status.update(f"Patient 1 of {len(patients.NAMES)}")
+            for result in play(stage, parts.utc_now()):
+                results.append(result)
+                status.update(f"Patient {len(results) + 1} of {len(patients.NAMES)}")
+                if ending.is_set():
+                    raise typer.Exit(FAILED)
+            status.stop()
+            _print(results, folder)
+            if not once and sys.stdout.isatty():
+                _serve(stage, ending)
+    if not all(result.complete for result in results):
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """A fresh folder for this run: an earlier run's ledger must not answer for this one."""
+    base = keep or Path("demo-output")
+    base.mkdir(parents=True, exist_ok=True)
+    yield Path(tempfile.mkdtemp(prefix="run-", dir=base))
+
+
+def _print(results: Sequence[CaseResult], folder: Path) -> None:
+    table = Table(title="Agatston score, known / read, of three synthetic patients", title_justify="left")
+    table.add_column("Patient")
+    for region in REGIONS:
+        table.add_column(region, justify="right")
+    table.add_column("Category")
+    table.add_column("Delivered")
+    table.add_column("Last slice to last object", justify="right")
+    for result in results:
+        scores = (f"{result.known[region]:.0f} / {_shown(result, region)}" for region in REGIONS)
+        delivered = ", ".join(one.description.rpartition(": ")[2] for one in result.delivered) or result.fault
+        seconds = "-" if result.seconds is None else f"{result.seconds:.2f} s"
+        table.add_row(result.title, *scores, result.category, delivered, seconds)
+    out.print(table)
+    for result in results:
+        if result.fault:
+            out.print(f"{result.title}: {result.fault}", style="red", markup=False)
+        if result.picture is not None:
+            out.print(f"picture: {result.picture}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"received objects: {folder / 'pacs'}", markup=False, highlight=False, soft_wrap=True)
+    out.print("Research use only: trained on synthetic phantoms, validated on no patients.", style="dim")
+
+
+def _shown(result: CaseResult, region: str) -> str:
+    return f"{result.read[region]:.0f}" if region in result.read else "-"
+
+
+def _serve(stage: Stage, ending: threading.Event) -> None:
+    out.print(
+        f"Serving as {stage.settings.scp.ae_title} on 127.0.0.1:{stage.node.port}. Send it a study: "
+        f"second-reader send PATH --port {stage.node.port}. Ctrl-C ends.",
+        soft_wrap=True,
+        highlight=False,
+    )
+    ending.wait()

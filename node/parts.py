@@ -1,0 +1,141 @@
+"""The parts that settings describe, made one by one; ``node.service`` and the command line put them to use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from model.bundle import default_bundle, load_bundle
+from model.reader import Reader
+from node.dicom.listener import AllowedPeer, Limits, ListenerConfig
+from node.dicom.request import NodeIdentity, Role
+from node.dicom.sender import PeerAddress, Sender, Timeouts
+from node.dicom.web import WebSender
+from node.domain.identity import hashed
+from node.offline import OfflineReader
+from node.settings import Destination, ScpSettings, Settings, SettingsError
+from node.stages.deliver import Transport
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock of a running node."""
+    return datetime.now(UTC)
+
+
+def software_version() -> str:
+    """Version of this software."""
+    return version("calcium-second-reader")
+
+
+def node_identity(settings: Settings) -> NodeIdentity:
+    """How this installation signs what it makes."""
+    return NodeIdentity(
+        device_serial=hashed(f"{settings.scp.ae_title}:{settings.site.station_name}")[:16],
+        software_version=software_version(),
+        station_name=settings.site.station_name or settings.scp.ae_title,
+        qualification=settings.site.qualification,
+    )
+
+
+def settings_sha256(settings: Settings) -> str:
+    """Hash of what shapes an answer: another profile, limit or station makes other objects, with other UIDs."""
+    shaping = {
+        "profile": settings.reader.profile,
+        "site": settings.site.model_dump(mode="json"),
+        "eligibility": settings.model_dump(mode="json")["eligibility"],
+        "software": software_version(),
+    }
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def make_reader(settings: Settings) -> Reader:
+    """The reader the settings ask for, warmed up. Raises BundleError, or SettingsError for a device or profile."""
+    chosen = settings.reader
+    if chosen.threads:
+        torch.set_num_threads(chosen.threads)
+    bundle = load_bundle(chosen.bundle) if chosen.bundle is not None else default_bundle()
+    try:
+        reader = Reader(bundle, device=chosen.device, profile=chosen.profile)
+    except ValueError as error:
+        raise SettingsError(f"reader: {error}") from None
+    reader.warm_up()
+    return reader
+
+
+def offline_reader(settings: Settings, *, load: bool = True) -> OfflineReader:
+    """Reading without a node. ``load`` False leaves the network out: nothing will be eligible."""
+    return OfflineReader(
+        reader=make_reader(settings) if load else None,
+        policy=settings.eligibility,
+        identity=node_identity(settings),
+        settings_sha256=settings_sha256(settings),
+    )
+
+
+def transport_to(destination: Destination, ae_title: str) -> Transport:
+    """The way to a destination. Raises SettingsError if its password file cannot be read."""
+    return web_to(destination) if destination.kind == "dicomweb" else dimse_to(destination, ae_title)
+
+
+def web_to(destination: Destination) -> WebSender:
+    """The STOW-RS client of a DICOMweb destination."""
+    return WebSender(
+        destination.url or "",
+        username=destination.username,
+        password=destination.secret(),
+        timeout=destination.timeout_seconds,
+    )
+
+
+def dimse_to(destination: Destination, ae_title: str) -> Sender:
+    """The Storage SCU towards a DIMSE destination."""
+    seconds = destination.timeout_seconds
+    peer = PeerAddress(ae_title=destination.ae_title or "", host=destination.host or "", port=destination.port or 0)
+    return Sender(ae_title, peer, Timeouts(connect=min(seconds, 10.0), association=seconds, response=seconds))
+
+
+def echo(destination: Destination, ae_title: str) -> None:
+    """Ask a destination whether it is there. Raises NodeError or SettingsError if not."""
+    if destination.kind == "dicomweb":
+        web_to(destination).echo()
+    else:
+        dimse_to(destination, ae_title).echo()
+
+
+def own_echo(settings: Settings) -> None:
+    """Ask the node that runs with these settings for a C-ECHO. Raises NodeError if it does not answer."""
+    host = "127.0.0.1" if settings.scp.host in ("0.0.0.0", "::", "") else settings.scp.host  # noqa: S104 - any address
+    calling = settings.scp.allow[0].ae_title if settings.scp.allow else settings.scp.ae_title
+    peer = PeerAddress(ae_title=settings.scp.ae_title, host=host, port=settings.scp.port)
+    Sender(calling, peer, Timeouts(connect=5.0, association=5.0, response=5.0)).echo()
+
+
+def ledger_exists(settings: Settings) -> bool:
+    """Whether there is a ledger to open; asking must not make an empty one."""
+    url = settings.storage.database_url
+    return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
+
+
+def listener_config(scp: ScpSettings) -> ListenerConfig:
+    """The listener's part of the settings in its own terms."""
+    return ListenerConfig(
+        ae_title=scp.ae_title,
+        host=scp.host,
+        port=scp.port,
+        allow=tuple(AllowedPeer(ae_title=peer.ae_title, host=peer.host or "") for peer in scp.allow),
+        accept_any_called=scp.accept_any_called,
+        limits=Limits(associations=scp.maximum_associations, idle_seconds=scp.idle_seconds),
+    )
+
+
+def wanted_roles(settings: Settings) -> Mapping[str, frozenset[Role]]:
+    """For each destination, the roles it gets."""
+    return {one.name: frozenset(Role(role) for role in one.send) for one in settings.destinations}
