@@ -28,8 +28,9 @@ class Arrivals(Store):
     def add_instance(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
         """Record a kept instance; when this returns, success may be answered.
 
-        NEW opens its series, or reopens it. SAME changes nothing but who is sending to an open series; the caller
-        removes its file. CONFLICT flags the first instance, which stays; the caller moves its file into quarantine.
+        NEW opens its series, or reopens it. SAME has no effect on the series but who is sending to it while it is
+        open; the instance lies in the new file from now on, so that a lost file comes back, and the next sweep takes
+        the former one. CONFLICT flags the first instance, which stays; the caller moves its file into quarantine.
 
         Raises
         ------
@@ -41,6 +42,9 @@ class Arrivals(Store):
             arrival = _known(connection, instance, kept.sha256, peer, now)
             if arrival is None:
                 arrival = _added(connection, instance, kept, peer, now)
+            if arrival is Arrival.SAME:
+                same = instances.c.sop_uid == instance.sop_uid
+                connection.execute(update(instances).where(same).values(path=kept.path, size=kept.size))
             fault("receive.row-uncommitted")
         fault("receive.row-committed")
         return arrival
@@ -52,16 +56,6 @@ class Arrivals(Store):
         """
         with self._database.writing() as connection:
             return _known(connection, instance, sha256, peer, now)
-
-    def refile(self, sop_uid: str, kept: Kept) -> bool:
-        """Let a known instance lie in another file with the same content, because the first was lost.
-
-        Whether there was such an instance.
-        """
-        same = (instances.c.sop_uid == sop_uid, instances.c.sha256 == kept.sha256)
-        with self._database.writing() as connection:
-            moved = update(instances).where(*same).values(path=kept.path, size=kept.size)
-            return connection.execute(moved).rowcount == 1
 
     def add_quarantined(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> bool:
         """Record content that contradicts a kept instance and was moved into quarantine.

@@ -79,7 +79,7 @@ class Spool:
         Returns
         -------
         Kept
-            A new file every time; when the ledger finds the instance to be the SAME, the caller removes this file.
+            A new file every time, also for the same content.
 
         Raises
         ------

@@ -71,11 +71,7 @@ def receive(spool: Spool, ledger: Ledger, instance: Instance, dataset: bytes, pe
         if again is not None:
             return again
     kept = spool.keep((META, dataset), series_uid=instance.series_uid, sop_uid=instance.sop_uid, sha256=sha256)
-    if known is not None and ledger.refile(instance.sop_uid, kept):  # known, but its file was lost
-        return Arrival.SAME
     arrival = ledger.add_instance(instance, kept, peer, NOW)
-    if arrival is Arrival.SAME:  # another thread was faster
-        spool.remove(kept.path)
     if arrival is Arrival.CONFLICT:
         moved = spool.quarantine(kept)
         if not ledger.add_quarantined(instance, moved, peer, NOW):

@@ -14,6 +14,7 @@ from node.storage.ledger import Ledger
 from node.storage.spool import Spool
 from tests.node.storage.builders import (
     LEASE,
+    META,
     NOW,
     a_file,
     a_peer,
@@ -149,6 +150,14 @@ def test_closing_at_once_by_many_closes_once(ledger: Ledger) -> None:
         assert sorted(pool.map(close, range(8))) == [0] * 7 + [1]
 
 
+def test_the_same_again_lies_in_its_newest_file(ledger: Ledger) -> None:
+    add(ledger)
+    ledger.add_instance(an_instance(), a_file("newer"), a_peer(), after(1))
+    stored = ledger.find_instance("1.2.1")
+    assert stored is not None
+    assert (stored.path, stored.received_at) == ("spool/newer", NOW)
+
+
 def test_many_threads_deliver_once_each(ledger: Ledger, spool: Spool) -> None:
     def deliver(number: int) -> Arrival:
         sop = f"1.2.{number % 30}"
@@ -159,7 +168,9 @@ def test_many_threads_deliver_once_each(ledger: Ledger, spool: Spool) -> None:
     assert found.count(Arrival.NEW) == 30
     assert found.count(Arrival.SAME) == 90
     assert len(ledger.instances("1.2")) == 30
-    assert spool.sweep(ledger.known_paths()).orphans == 0
+    assert spool.sweep(ledger.known_paths()).missing == ()
+    for stored in ledger.instances("1.2"):
+        assert spool.path(stored.path).read_bytes() == META + dataset_of(stored.instance.sop_uid)
 
 
 def test_two_contents_at_once_keep_one_and_quarantine_the_other(ledger: Ledger, spool: Spool) -> None:
@@ -173,7 +184,7 @@ def test_two_contents_at_once_keep_one_and_quarantine_the_other(ledger: Ledger, 
     assert found.count(Arrival.CONFLICT) == 8
     assert len(ledger.quarantined("1.2.1")) == 1
     swept = spool.sweep(ledger.known_paths())
-    assert (swept.temporary, swept.orphans, swept.missing) == (0, 0, ())
+    assert (swept.temporary, swept.missing) == (0, ())
 
 
 def test_a_deleted_file_is_kept_again(ledger: Ledger, spool: Spool) -> None:
@@ -186,7 +197,6 @@ def test_a_deleted_file_is_kept_again(ledger: Ledger, spool: Spool) -> None:
     assert found is not None
     assert spool.holds(found.path)
     assert spool.sweep(ledger.known_paths()).orphans == 0
-    assert not ledger.refile("1.2.1", a_file("z", "9" * 64))
 
 
 @pytest.mark.parametrize(("sha256", "arrival"), [("0" * 64, Arrival.SAME), ("f" * 64, Arrival.CONFLICT)])
