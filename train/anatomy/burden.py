@@ -63,13 +63,16 @@ class Plaque:
     hu: float
 
     def agatston(self) -> float:
-        """Rough Agatston score this plaque will have after imaging, from its volume and density."""
-        arc = 1 + 1.2 * self.wide
-        radius = self.radius_mm + 0.35 * (self.hu > 250)  # blurring enlarges what is dense
-        volume = np.pi * radius**2 * self.length_mm * arc + 4.2 * radius**3
-        peak = self.hu * min(1.0, (self.radius_mm / 1.1) ** 1.5)
-        weight = np.clip(np.floor(peak / 100), 0, 4)
-        return float(volume / 3 * weight)
+        """Rough Agatston score this plaque will have at 3 mm and a medium kernel.
+
+        The score follows the plaque's mass, less what blurring and thick slices push under the threshold. Fitted to 300
+        simulated plaques: right within a factor of 1.5.
+        """
+        volume = np.pi * self.radius_mm**2 * self.length_mm * (1 + 1.2 * self.wide) + 4.2 * self.radius_mm**3
+        kept_in_plane = 1 - np.exp(-(self.radius_mm**2) / (2 * 0.67**2))
+        kept_in_slice = np.clip((2 * self.radius_mm + 0.4 * self.length_mm) / 3, 0.25, 1)
+        peak = 40 + self.hu * kept_in_plane * kept_in_slice
+        return float(2.1e-3 * volume * self.hu * np.clip((peak - 100) / 150, 0, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +126,12 @@ def _fill(rng: np.random.Generator, vessel: Vessel, target: float) -> list[Plaqu
             vessel=vessel,
             along_mm=float(rng.exponential(_SPREAD_MM[vessel])),
             length_mm=float(min(rng.exponential(2.0 + 3.0 * size), 28.0)),
-            radius_mm=float(np.clip(rng.lognormal(np.log(0.62 * size), 0.3), 0.4, 1.8)),
+            radius_mm=float(np.clip(rng.lognormal(np.log(0.7 * size), 0.3), 0.4, 1.9)),
             wide=float(rng.beta(0.8, 2.0)),
-            hu=float(np.clip(rng.lognormal(np.log(560), 0.5), 160, 1500)),
+            hu=float(np.clip(rng.lognormal(np.log(640), 0.5), 170, 1500)),
         )
         score = max(plaque.agatston(), 0.5)
-        if score > 1.5 * left and plaques:
+        if score > 1.5 * left and plaques and left < 0.3 * target:
             break
         plaques.append(plaque if score <= 1.5 * left else _trimmed(plaque, left))
         left -= score
@@ -137,10 +140,10 @@ def _fill(rng: np.random.Generator, vessel: Vessel, target: float) -> list[Plaqu
 
 def _trimmed(plaque: Plaque, target: float) -> Plaque:
     for _ in range(12):
-        if plaque.agatston() <= 1.5 * target or plaque.radius_mm <= 0.45:
+        if plaque.agatston() <= 1.5 * target:
             return plaque
         plaque = Plaque(
-            vessel=plaque.vessel, along_mm=plaque.along_mm, length_mm=plaque.length_mm * 0.7,
-            radius_mm=max(plaque.radius_mm * 0.88, 0.45), wide=plaque.wide * 0.7, hu=plaque.hu,
+            vessel=plaque.vessel, along_mm=plaque.along_mm, length_mm=plaque.length_mm * 0.75,
+            radius_mm=max(plaque.radius_mm * 0.93, 0.5), wide=plaque.wide * 0.7, hu=plaque.hu,
         )  # fmt: skip
     return plaque

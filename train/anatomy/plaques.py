@@ -66,7 +66,7 @@ def wall_sheets(rng: np.random.Generator, count: int, frame: Frame, surface: Ten
     parts = []
     for _ in range(count):
         seat = seats[rng.integers(len(seats))]
-        extent = 0.8 + rng.exponential(3.0)
+        extent = min(0.8 + rng.exponential(2.2), 9.0)
         near = seats[np.linalg.norm(seats - seat, axis=1) < extent]
         near = near[rng.permutation(len(near))[:60]]
         filled = np.concatenate([near + rng.standard_normal(near.shape) * 0.5 for _ in range(2)] + [seat[None]])

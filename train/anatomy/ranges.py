@@ -21,7 +21,7 @@ class Cohort(StrEnum):
 class HeartRanges:
     """Size, place and shape of the heart relative to the atlas (a normal adult)."""
 
-    scale: Range = (0.75, 1.12)
+    scale: Range = (0.75, 1.1)
     axis_scale: Range = (0.92, 1.08)
     rotation_sd_deg: tuple[float, float, float] = (8.0, 7.0, 7.0)
     carina_mm: float = 46.0  # height of the carina above the atlas origin
@@ -32,7 +32,7 @@ class HeartRanges:
     warp_cell_mm: float = 48.0
     fine_warp_mm: Range = (0.0, 1.2)
     fine_warp_cell_mm: float = 20.0
-    swelling: Range = (-0.18, 0.28)
+    swelling: Range = (-0.18, 0.22)
     lv_wall_scale: Range = (0.75, 1.4)
     inflate_mm: Range = (-1.5, 1.5)
     epicardial_fat_mm: Range = (0.5, 5.0)
