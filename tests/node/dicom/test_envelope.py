@@ -32,7 +32,7 @@ def elements_of(data):
     return Elements.of(content.dataset, content.transfer_syntax_uid)
 
 
-def answers(change, folder, **changes):
+def answers(change, folder, **changes: object):
     case = Case(change=change)
     paths = case.write(folder)
     content = read_content(paths[0])
