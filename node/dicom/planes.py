@@ -29,6 +29,7 @@ _UNIT = 1e-2
 _LEAST_SPACING_MM, _MOST_SPACING_MM = 0.01, 50.0
 _MASS_FACTORS = (0.4, 1.6)  # mg/cm³ per HU over all tube voltages and patient sizes; 0.74 to 0.83 at 120 kV
 _INT16 = np.iinfo(np.int16)
+UNSPECIFIED = "US"  # PS3.3 C.11.1.1.2; widespread tools write it over a CT's implied HU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,7 +76,7 @@ class Plane:
             yield f"no usable pixel spacing{'' if spacing is None else f' ({spacing[0]:g} x {spacing[1]:g} mm)'}"
         if self.slope is None or self.intercept is None or not _finite((self.slope, self.intercept)) or not self.slope:
             yield "no usable rescale slope and intercept"
-        if self.rescale_type not in ("", "HU"):
+        if self.rescale_type not in ("", "HU", UNSPECIFIED):
             yield f"the values are {self.rescale_type}, not Hounsfield units"
 
     def same_image(self, other: Plane) -> bool:

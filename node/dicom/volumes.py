@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.volume import CtVolume, VolumeGrid
-from node.dicom.planes import Plane, planes_of
+from node.dicom.planes import UNSPECIFIED, Plane, planes_of
 from node.domain.errors import Malformed, Unreadable
 
 MOST_VOXELS = 1 << 29  # 1 GiB of int16: some 2000 slices of 512 x 512
@@ -229,4 +229,6 @@ def _header_notes(ordered: Sequence[Plane], spacing: float) -> list[str]:
         notes.append(f"slices are {thickness:g} mm thick and {spacing:.2f} mm apart; the spacing is used")
     if len({plane.kvp for plane in ordered}) > 1:
         notes.append("the slices differ in tube voltage")
+    if any(plane.rescale_type == UNSPECIFIED for plane in ordered):
+        notes.append("the unit of the values is unspecified; Hounsfield units are taken for granted")
     return notes

@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import gdcm
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -115,6 +120,38 @@ def test_compressed_slices(syntax, style, tmp_path: Path):
     np.testing.assert_array_equal(read(images, tmp_path).volume.hu, ANATOMY.hu)
 
 
+@pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, JPEG2000])
+@pytest.mark.parametrize("style", [Style(), Style(signed=False, bits_stored=12), Style(intercept=0, bits_stored=13)])
+def test_slices_that_gdcm_compressed(syntax, style, tmp_path: Path):
+    paths = write_series(ct_series(ANATOMY, style), tmp_path)
+    for path in paths:
+        compressed_by_gdcm(path, syntax)
+    np.testing.assert_array_equal(read_volume(paths).volume.hu, ANATOMY.hu)
+
+
+def compressed_by_gdcm(path: Path, syntax: str) -> None:
+    names = {
+        JPEGLossless: gdcm.TransferSyntax.JPEGLosslessProcess14,
+        JPEGLosslessSV1: gdcm.TransferSyntax.JPEGLosslessProcess14_1,
+        JPEGLSLossless: gdcm.TransferSyntax.JPEGLSLossless,
+        JPEG2000Lossless: gdcm.TransferSyntax.JPEG2000Lossless,
+        JPEG2000: gdcm.TransferSyntax.JPEG2000Lossless,  # the lossless stream, under the name that allows both
+    }
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(names[syntax]))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    image = dcmread(path)
+    image.file_meta.TransferSyntaxUID = syntax
+    image.save_as(path)
+
+
 def test_compressed_enhanced_ct(tmp_path: Path):
     image = enhanced_ct(ANATOMY)
     image.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
@@ -182,6 +219,12 @@ def test_header_values_and_overlapping_slices(tmp_path: Path):
     assert found.volume.slice_thickness_mm == 3.0
     assert found.volume.grid.slice_spacing_mm == pytest.approx(1.5)
     assert any("3 mm thick and 1.50 mm apart" in note for note in found.notes)
+
+
+def test_an_unspecified_unit_is_taken_for_hu_and_said(tmp_path: Path):
+    found = read(ct_series(ANATOMY, Style(tags={"RescaleType": "US"})), tmp_path)
+    np.testing.assert_array_equal(found.volume.hu, ANATOMY.hu)
+    assert any("unspecified" in note for note in found.notes)
 
 
 def test_identical_copies_are_left_out(tmp_path: Path):
