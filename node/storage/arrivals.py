@@ -38,10 +38,11 @@ class Arrivals(Store):
             Nothing is recorded, and nothing may be acknowledged.
 
         """
+        row = _new_instance(instance, kept, peer, now)  # before the turn to write: it costs more than a statement
         with self._database.writing() as connection:
             arrival = _known(connection, instance, kept.sha256, peer, now)
             if arrival is None:
-                arrival = _added(connection, instance, kept, peer, now)
+                arrival = _added(connection, instance, row, peer, now)
             if arrival is Arrival.SAME:
                 same = instances.c.sop_uid == instance.sop_uid
                 connection.execute(update(instances).where(same).values(path=kept.path, size=kept.size))
@@ -150,7 +151,7 @@ def _keep_waiting(connection: Connection, instance: Instance, peer: Peer, now: d
         _sending(connection, instance, peer)
 
 
-def _added(connection: Connection, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
+def _added(connection: Connection, instance: Instance, row: dict[str, Any], peer: Peer, now: datetime) -> Arrival:
     """Insert an instance whose UID was not known a moment ago; on PostgreSQL another process may be faster."""
     reopen = (
         update(series)
@@ -159,8 +160,8 @@ def _added(connection: Connection, instance: Instance, kept: Kept, peer: Peer, n
     )
     if connection.execute(reopen).rowcount == 0:
         insert_once(connection, series, _new_series(instance, peer, now))
-    if not insert_once(connection, instances, _new_instance(instance, kept, peer, now)):
-        return _known(connection, instance, kept.sha256, peer, now) or Arrival.CONFLICT
+    if not insert_once(connection, instances, row):
+        return _known(connection, instance, row["sha256"], peer, now) or Arrival.CONFLICT
     _sending(connection, instance, peer)
     return Arrival.NEW
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Dialect,
+    Executable,
     ForeignKey,
     Index,
     Integer,
@@ -188,7 +190,11 @@ objects = Table(
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there; whether it was inserted. One statement, so no race."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    key = next(iter(table.primary_key))
-    inserted = insert(table).values(values).on_conflict_do_nothing().returning(key)
-    return connection.execute(inserted).first() is not None  # drivers disagree on the row count of an insert
+    # Asked by what it returns: drivers disagree on the row count of an insert.
+    return connection.execute(_insert_once(table, connection.dialect.name), values).first() is not None
+
+
+@cache
+def _insert_once(table: Table, dialect: str) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().returning(next(iter(table.primary_key)))

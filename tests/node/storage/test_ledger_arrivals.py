@@ -203,7 +203,8 @@ def test_a_deleted_file_is_kept_again(ledger: Ledger, spool: Spool) -> None:
 def test_another_process_may_be_faster_between_two_statements(ledger: Ledger, sha256: str, arrival: Arrival) -> None:
     add(ledger)
     with ledger._database.writing() as connection:  # as on PostgreSQL, where writers do not queue
-        late = arrivals._added(connection, an_instance(), a_file("late", sha256), a_peer(), NOW)
+        row = arrivals._new_instance(an_instance(), a_file("late", sha256), a_peer(), NOW)
+        late = arrivals._added(connection, an_instance(), row, a_peer(), NOW)
     assert late is arrival
     assert [stored.path for stored in ledger.instances("1.2")] == ["spool/1.2.1"]
 
