@@ -120,12 +120,13 @@ class Millimetre:
 
     @classmethod
     def of(cls, upright: Upright, device: torch.device) -> Self:
-        """Resample with antialiasing (a box of 1 mm is about what the reading loses nothing by)."""
+        """Resample with antialiasing."""
         _, rows, columns = upright.grid.shape
         spacing = upright.grid.spacing_mm
         size = (max(1, round(rows * spacing[1])), max(1, round(columns * spacing[2])))
-        native = torch.from_numpy(np.ascontiguousarray(upright.hu)).to(device)
-        hu = F.interpolate(native[:, None].float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+        # a copy in any case: torch wants neither reversed nor read-only arrays
+        native = torch.from_numpy(np.array(upright.hu, dtype=np.float32)).to(device)
+        hu = F.interpolate(native[:, None], size=size, mode="bilinear", antialias=True, align_corners=False)
         scale = (rows / size[0], columns / size[1])
         return cls(hu=hu[:, 0], spacing_mm=(spacing[0], spacing[1] * scale[0], spacing[2] * scale[1]), scale=scale)
 
