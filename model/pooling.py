@@ -89,7 +89,7 @@ def decide(
     at_heart[part] = near[component]
     shares[:, [Territory.BACKGROUND, Territory.CONFUSER]] *= calibration.background_prior
     away = np.flatnonzero(~at_heart)
-    shares[np.ix_(away, _GATED)] = 0.0
+    shares[np.ix_(away, np.array(_GATED))] = 0.0
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
     scored = shares[:, _SCORED]
     vessel = np.asarray(_SCORED, dtype=np.uint8)[scored.argmax(axis=1)]
