@@ -20,11 +20,9 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from node.dicom.outgoing import Outcome, SendItem, all_failed, unreadable
-from node.dicom.sender import Timeouts
 from node.domain.errors import Malformed, PeerDown, Refused
 
 _LATER = frozenset((408, 425, 429))
@@ -32,38 +30,6 @@ _MOST_ANSWER = 1 << 24
 _FAILED, _STORED, _SOP_UID = "00081198", "00081199", "00081155"
 _FAILURE_REASON, _WARNING_REASON = "00081197", "00081196"
 _ALREADY_THERE = 0x0111
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebAddress:
-    """Where a DICOMweb server takes studies.
-
-    Attributes
-    ----------
-    url
-        Base of the service; ``/studies`` is put behind it. http or https.
-    user, password, token
-        HTTP Basic credentials, or a bearer token; empty: none. Never shown.
-
-    """
-
-    url: str
-    user: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError("a DICOMweb address begins with http:// or https://")
-
-    def headers(self) -> dict[str, str]:
-        """What authorises a request."""
-        if self.token:
-            return {"Authorization": f"Bearer {self.token}"}
-        if self.user:
-            pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
-            return {"Authorization": f"Basic {pair}"}
-        return {}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -75,11 +41,38 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class WebSender:
-    """STOW-RS client of one server; the counterpart of :class:`node.dicom.sender.Sender`."""
+    """STOW-RS client of one server; the counterpart of :class:`node.dicom.sender.Sender`.
 
-    def __init__(self, address: WebAddress, timeouts: Timeouts | None = None) -> None:
-        self._address = address
-        self._timeouts = timeouts or Timeouts()
+    Parameters
+    ----------
+    url
+        Base of the service, http or https; ``/studies`` is put behind it.
+    username, password, token
+        HTTP Basic credentials, or a bearer token; None or "": none.
+    timeout
+        Seconds to wait for the server.
+
+    Raises
+    ------
+    ValueError
+        If the address is of another kind.
+
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("a DICOMweb address begins with http:// or https://")
+        self._url = url.rstrip("/")
+        self._authorization = _authorization(username or "", password or "", token or "")
+        self._timeout = timeout
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def send(self, items: Sequence[SendItem]) -> list[Outcome]:
@@ -117,11 +110,11 @@ class WebSender:
             return all_failed([item], error)[0]
 
     def _request(self, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        request = urllib.request.Request(  # noqa: S310 - WebAddress admits http and https only
-            self._address.url.rstrip("/") + path, data=body, headers={**headers, **self._address.headers()}
+        request = urllib.request.Request(  # noqa: S310 - only http and https come past __init__
+            self._url + path, data=body, headers={**headers, **self._authorization}
         )
         try:
-            with self._opener.open(request, timeout=self._timeouts.response) as response:
+            with self._opener.open(request, timeout=self._timeout) as response:
                 return int(response.status), bytes(response.read(_MOST_ANSWER))
         except urllib.error.HTTPError as error:
             with error:
@@ -132,6 +125,15 @@ class WebSender:
             raise Refused(f"the server answered {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
             raise PeerDown(f"the server cannot be reached ({type(error).__name__})") from error
+
+
+def _authorization(username: str, password: str, token: str) -> dict[str, str]:
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    if username:
+        pair = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+        return {"Authorization": f"Basic {pair}"}
+    return {}
 
 
 def _verdict(status: int, answer: bytes, sop_uid: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from node.dicom.outgoing import SendItem
 from node.dicom.sender import PeerAddress, Sender
-from node.dicom.web import WebAddress, WebSender
+from node.dicom.web import WebSender
 from node.domain.errors import PeerDown, Refused
 from tests.dicom_series import Style, ct_series, file_bytes, thorax
 
@@ -91,7 +91,7 @@ def dimse(archive: Archive, called: str = "ORTHANC") -> Sender:
 
 
 def web(archive: Archive) -> WebSender:
-    return WebSender(WebAddress(url=f"http://127.0.0.1:{archive.http}/dicom-web"))
+    return WebSender(f"http://127.0.0.1:{archive.http}/dicom-web")
 
 
 @pytest.mark.parametrize("way", [dimse, web])
@@ -116,7 +116,7 @@ def test_wrong_ae_title(archive):
 
 
 def test_wrong_address(archive):
-    (outcome, *_) = WebSender(WebAddress(url=f"http://127.0.0.1:{archive.http}/nowhere")).send(items("x"))
+    (outcome, *_) = WebSender(f"http://127.0.0.1:{archive.http}/nowhere").send(items("x"))
     assert type(outcome.error) is Refused
-    (outcome, *_) = WebSender(WebAddress(url=f"http://127.0.0.1:{free_port()}/dicom-web")).send(items("x"))
+    (outcome, *_) = WebSender(f"http://127.0.0.1:{free_port()}/dicom-web").send(items("x"))
     assert type(outcome.error) is PeerDown

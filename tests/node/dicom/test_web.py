@@ -10,8 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from node.dicom.outgoing import SendItem
-from node.dicom.sender import Timeouts
-from node.dicom.web import WebAddress, WebSender
+from node.dicom.web import WebSender
 from node.domain.errors import Malformed, PeerDown, Refused
 from tests.dicom_series import Style, ct_series, file_bytes, thorax
 
@@ -143,26 +142,21 @@ def test_one_bad_object_spoils_no_other(server):
 
 @pytest.mark.parametrize(
     ("how", "header"),
-    [({"user": "u", "password": "p"}, "Basic dTpw"), ({"token": "t"}, "Bearer t"), ({}, None)],
+    [({"username": "u", "password": "p"}, "Basic dTpw"), ({"token": "t"}, "Bearer t"), ({}, None)],
 )
 def test_credentials(how, header, server):
     sender(server, **how).send([ITEM])
     assert server.seen[0][1].get("Authorization") == header
 
 
-def test_credentials_are_not_shown():
-    address = WebAddress(url="https://pacs/dicom-web", user="u", password="hush", token="hush")  # noqa: S106 - a test's
-    assert "hush" not in repr(address)
-
-
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x", "pacs:8042"])
 def test_other_addresses_are_refused(url):
     with pytest.raises(ValueError, match="http"):
-        WebAddress(url=url)
+        WebSender(url)
 
 
 def test_nobody_there(server):
-    down = WebSender(WebAddress(url="http://127.0.0.1:1"), Timeouts(response=1))
+    down = WebSender("http://127.0.0.1:1", timeout=1)
     assert type(down.send([ITEM])[0].error) is PeerDown
     with pytest.raises(PeerDown):
         down.echo()
