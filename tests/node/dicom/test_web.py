@@ -71,9 +71,7 @@ def server() -> Iterator[Server]:
 
 
 def sender(server: Server, **changes: str) -> WebSender:
-    return WebSender(
-        WebAddress(url=f"http://127.0.0.1:{server.server_port}/dicom-web/", **changes), Timeouts(response=2)
-    )
+    return WebSender(f"http://127.0.0.1:{server.server_port}/dicom-web/", timeout=2, **changes)
 
 
 def test_the_stored_file_goes_out_unchanged(server):
