@@ -80,7 +80,10 @@ class StoredReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAnswer:
-    """An object made for ``generation`` of the source series ``series_uid``, and where it lies in the outbox."""
+    """An object made for ``generation`` of the source series ``series_uid``, and where it lies in the outbox.
+
+    ``made_series_uid`` is the series the object itself belongs to.
+    """
 
     sop_uid: str
     series_uid: str
@@ -88,6 +91,7 @@ class StoredAnswer:
     role: str
     sop_class_uid: str
     transfer_syntax_uid: str
+    made_series_uid: str
     kept: Kept
 
 

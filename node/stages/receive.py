@@ -68,7 +68,9 @@ class Receiver:
         )
         now = self._clock()
         if self._ledger.add_instance(instance, kept, request.peer, now) is Arrival.CONFLICT:
-            self._ledger.add_quarantined(instance, self._spool.quarantine(kept), request.peer, now)
+            moved = self._spool.quarantine(kept)
+            if not self._ledger.add_quarantined(instance, moved, request.peer, now):
+                self._spool.remove(moved.path)  # the same contradiction is in quarantine already
             _log.warning(
                 "another content under a known UID: the first is kept, this one is in quarantine",
                 instance=instance.sop_uid,

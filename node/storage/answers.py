@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, select, update
 
 from node.domain.records import Kept, Outcome, StoredAnswer, StoredReading, StoredVerdict
 from node.storage.engine import Store
@@ -67,7 +67,7 @@ class Answers(Store):
 
 
 def record(connection: Connection, outcome: Outcome, now: datetime) -> None:
-    """Record the results of an outcome; those recorded already stay as they are."""
+    """Record the results of an outcome. Readings and objects recorded already stay as they are."""
     if outcome.verdict is not None:
         verdict = outcome.verdict
         values: dict[str, Any] = {
@@ -77,7 +77,10 @@ def record(connection: Connection, outcome: Outcome, now: datetime) -> None:
             "reasons": encode_texts(verdict.reasons),
             "recorded_at": now,
         }
-        insert_once(connection, verdicts, values)
+        if not insert_once(connection, verdicts, values):
+            # The later word counts: the voxels may take back what the headers allowed.
+            present = and_(verdicts.c.series_uid == verdict.series_uid, verdicts.c.generation == verdict.generation)
+            connection.execute(update(verdicts).where(present).values(values))
     if outcome.reading is not None:
         reading = outcome.reading
         values = {
@@ -102,6 +105,7 @@ def _values(made: StoredAnswer, now: datetime) -> dict[str, Any]:
         "role": made.role,
         "sop_class_uid": made.sop_class_uid,
         "transfer_syntax_uid": made.transfer_syntax_uid,
+        "made_series_uid": made.made_series_uid,
         "path": made.kept.path,
         "sha256": made.kept.sha256,
         "size": made.kept.size,
@@ -117,5 +121,6 @@ def _answer(row: Row[Any]) -> StoredAnswer:
         role=row.role,
         sop_class_uid=row.sop_class_uid,
         transfer_syntax_uid=row.transfer_syntax_uid,
+        made_series_uid=row.made_series_uid,
         kept=Kept(path=row.path, sha256=row.sha256, size=row.size),
     )

@@ -180,6 +180,7 @@ objects = Table(
     _needed("role", String),
     _needed("sop_class_uid", String),
     _needed("transfer_syntax_uid", String),
+    _needed("made_series_uid", String),  # the object's own series
     _needed("path", String),
     _needed("sha256", String),
     _needed("size", BigInteger),

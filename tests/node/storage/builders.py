@@ -54,6 +54,7 @@ def an_answer(sop: str, role: str = "seg", series: str = "1.2", generation: int 
         role=role,
         sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
+        made_series_uid=f"{series}.9",
         kept=Kept(path=f"outbox/{sop}", sha256="1" * 64, size=3),
     )
 

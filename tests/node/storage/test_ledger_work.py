@@ -248,3 +248,13 @@ def test_recent_series_newest_first_with_their_present_work(closed: Ledger) -> N
 def test_work_ends_done_or_declined() -> None:
     with pytest.raises(ValueError, match="done or declined"):
         Outcome(state=WorkState.PARKED)
+
+
+def test_the_voxels_may_take_back_what_the_headers_allowed(closed):
+    for eligible, reasons in ((True, ("3.0 mm",)), (False, ("no heart in the field of view",))):
+        verdict = StoredVerdict(series_uid="1.2", generation=1, eligible=eligible, reasons=reasons)
+        stage = Stage.QUALIFY if eligible else Stage.READ
+        followers = (NewWork(stage=Stage.READ, series_uid="1.2", generation=1),) if eligible else ()
+        claimed = closed.claim(NOW, LEASE, (stage,))
+        closed.finish(claimed, Outcome(verdict=verdict, followers=followers), NOW)
+    assert closed.verdict("1.2", 1) == verdict

@@ -80,6 +80,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(), nullable=False),
         sa.Column("sop_class_uid", sa.String(), nullable=False),
         sa.Column("transfer_syntax_uid", sa.String(), nullable=False),
+        sa.Column("made_series_uid", sa.String(), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
