@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
+from model.lesions import Vessel
 from train.anatomy.confusers import mitral_ring
 from train.anatomy.labels import CONFUSER, Anatomy
+from train.anatomy.layers import Region
 from train.anatomy.ranges import AnatomyRanges, Cohort
 from train.anatomy.scene import Patient, draw_patient
 from train.anatomy.streams import Stream, stream
@@ -147,7 +150,7 @@ def make_case(seed: int, recipe: Recipe, device: str = "cpu") -> Case:
         hu=image.round().clamp(-1024, 3071).to(torch.int16).cpu().numpy(),
         spacing_mm=grid.spacing_mm,
         calcium=calcium.cpu().numpy(),
-        territory=_territory(patient, raster, grid, calcium, recipe).cpu().numpy(),
+        territory=_territory(patient, raster, grid, calcium, recipe.territory_mm).cpu().numpy(),
         anatomy=anatomy.cpu().numpy(),
         heart_centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
     )
@@ -166,10 +169,15 @@ def _tissue(patient: Patient, raster: Raster, grid: PixelGrid, device: str) -> T
 def _visible(keys: Tensor, shown: Tensor, grid: PixelGrid) -> Tensor:
     """Labels where calcium shows: the strongest deposit in the slice within the point spread's reach."""
     top = keys.reshape(grid.shape[0], grid.per_slice, *grid.shape[1:]).amax(dim=1)
+    visible = shown >= _VISIBLE_HU
+    found = torch.zeros_like(top, dtype=torch.uint8)
+    used = torch.nonzero(visible.flatten(1).any(dim=1)).flatten()
+    if len(used) == 0:
+        return found
     reach = max(1, round(1.0 / grid.spacing_mm[1]))
-    near = torch.nn.functional.max_pool2d(top.float(), 2 * reach + 1, stride=1, padding=reach).int()
-    found = labels(torch.where(top > 7, top, near))
-    return torch.where(shown >= _VISIBLE_HU, found, torch.zeros_like(found))
+    near = max_pool2d(top[used].float(), 2 * reach + 1, stride=1, padding=reach).int()
+    found[used] = labels(torch.where(top[used] > 7, top[used], near)) * visible[used]
+    return found
 
 
 def _artefacts(rng: np.random.Generator, image: Tensor, scanner: Scanner, in_plane: tuple[float, float]) -> Tensor:
@@ -185,17 +193,22 @@ def _artefacts(rng: np.random.Generator, image: Tensor, scanner: Scanner, in_pla
     )
 
 
-def _territory(patient: Patient, raster: Raster, grid: PixelGrid, calcium: Tensor, recipe: Recipe) -> Tensor:
-    heart, device = patient.body.heart, str(calcium.device)
-    fields = [mitral_ring(heart), heart.aorta, heart.aortic_height, patient.body.mediastinum.descending_lumen]
-    ring, aorta, height, descending = (raster.to_pixels(raster.per_slice(part)) for part in fields)
-    territory = torch.zeros_like(calcium)
-    territory[ring < 0] = CONFUSER
-    territory[(aorta < 1) & (height > -5) & (height < _VALVE_TOP_MM)] = 5
-    territory[(aorta.abs() < 3) & (height >= _VALVE_TOP_MM)] = 6
-    territory[descending.abs() < 2.5] = 6
-    points = np.concatenate([course.points for course in patient.body.courses])
-    label = np.concatenate([np.full(len(course.points), course.vessel.label) for course in patient.body.courses])
-    coronary = labels(nearest(points, label, recipe.territory_mm, grid, device))
+def _territory(patient: Patient, raster: Raster, grid: PixelGrid, calcium: Tensor, reach_mm: float) -> Tensor:
+    """What calcium would be: valve, aortic walls, mitral ring, near a coronary that coronary; calcium as it is."""
+    body, device = patient.body, str(calcium.device)
+    aorta, height = body.heart.aorta, body.heart.aortic_height
+    valve = torch.stack([aorta - 1, height - _VALVE_TOP_MM, -5 - height]).amax(dim=0)
+    ascending = torch.maximum(aorta.abs() - 3, _VALVE_TOP_MM - height)
+    descending = body.mediastinum.descending_lumen.abs() - 2.5
+    regions = [
+        Region(distance=mitral_ring(body.heart), label=CONFUSER),
+        Region(distance=valve, label=Vessel.AV.label),
+        Region(distance=ascending, label=Vessel.TA.label),
+        Region(distance=descending, label=Vessel.TA.label),
+    ]
+    territory = raster.label(regions)
+    points = np.concatenate([course.points for course in body.courses])
+    label = np.concatenate([np.full(len(course.points), course.vessel.label) for course in body.courses])
+    coronary = labels(nearest(points, label, reach_mm, grid, device))
     territory = torch.where(coronary > 0, coronary, territory)
     return torch.where(calcium > 0, calcium, territory)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from train.anatomy.labels import HEART, Anatomy
 from train.anatomy.ranges import AnatomyRanges, Cohort, ConfuserRanges
@@ -12,8 +13,17 @@ from train.cases import Case, Recipe, draw_grid, full_resolution, make_case
 SMALL = Recipe(matrix=160, pixel_mm=1.4, slices=(34, 36), lattice_mm=3.5, slice_mm=(4.0,))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Small volumes gain nothing from threads, and a busy machine makes them wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
-def cases() -> list[Case]:
+def cases(one_thread) -> list[Case]:
     recipe = dataclasses.replace(SMALL, anatomy=AnatomyRanges(cohort=Cohort.HIGH))
     return [make_case(seed, recipe) for seed in range(4)]
 

@@ -110,7 +110,8 @@ def _sample(atlas: HeartAtlas, where: Tensor) -> Tensor:
     sampled[beyond] += outside
     clamped = where[0].clamp(_CAVA_BOTTOM_MM, _TOP_MM)
     sampled[FIELDS.index("AO")], sampled[-1] = look_up(("AO", "RA"), clamped)
-    sampled[FIELDS.index("RA")] = sampled[-1].maximum((where[0] - clamped).abs())
+    beyond_stubs = (where[0] - clamped).abs()
+    sampled[FIELDS.index("RA")] = torch.where(beyond_stubs > 0, sampled[-1].maximum(beyond_stubs), sampled[-1])
     return sampled
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train.anatomy.frame import Array
-from train.anatomy.labels import Anatomy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,10 +34,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
-    """Voxels of an anatomy label: where ``distance`` is negative, over earlier regions."""
+    """Voxels of one label: where ``distance`` is negative, over earlier regions."""
 
     distance: Tensor
-    label: Anatomy
+    label: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

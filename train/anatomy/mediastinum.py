@@ -11,7 +11,7 @@ from torch import Tensor
 from train.anatomy.frame import Array, Frame, resample, smooth_noise, smooth_union, tube
 from train.anatomy.heart import Heart
 from train.anatomy.layers import Layer
-from train.anatomy.thorax import Chest
+from train.anatomy.thorax import Chest, Skeleton, Vertebra
 
 # Atlas mm (z, y, x); the carina lies above the left atrium, behind the ascending aorta.
 _CARINA = np.array([47.0, 33.0, -8.0])
@@ -27,9 +27,14 @@ _ARCH_END = np.array([48.0, 46.0, 16.0])
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mediastinum:
-    """Distances on the lattice; ``hila`` are the two lung roots (z, y, x) in the case, right first."""
+    """Distances on the lattice.
+
+    ``retrocrural`` is the fat around aorta and spine, which the abdomen's organs stay clear of. ``hila`` are the two
+    lung roots (z, y, x) in the case, right first.
+    """
 
     outline: Tensor
+    retrocrural: Tensor
     descending: Tensor
     descending_lumen: Tensor
     oesophagus: Tensor
@@ -41,13 +46,13 @@ class Mediastinum:
     carina_mm: Array
 
 
-def draw_mediastinum(rng: np.random.Generator, heart: Heart, chest: Chest, vertebrae: Tensor) -> Mediastinum:
+def draw_mediastinum(rng: np.random.Generator, heart: Heart, chest: Chest, skeleton: Skeleton) -> Mediastinum:
     """Place aorta, oesophagus, azygos vein, airways and lung roots, and wrap them with the heart in fat."""
     frame = heart.frame
     z, y, x = frame.coordinates()
-    aorta_wall, aorta = _descending(rng, heart, chest)
+    aorta_wall, aorta = _descending(rng, heart, skeleton.vertebra)
     gullet_x = (
-        chest.midline_mm + rng.uniform(-4, 12) + rng.uniform(-0.08, 0.12) * z + smooth_noise(rng, frame, 60.0, "yx")
+        chest.midline_mm + rng.uniform(-9, 7) + rng.uniform(-0.08, 0.12) * z + smooth_noise(rng, frame, 60.0, "yx")
     )
     gullet_y = chest.spine_front_mm - rng.uniform(6, 12) + smooth_noise(rng, frame, 60.0, "yx") * 1.5
     gullet_y = torch.maximum(gullet_y, float(heart.high_mm[1]) + 2 - 0.0 * z)
@@ -59,20 +64,35 @@ def draw_mediastinum(rng: np.random.Generator, heart: Heart, chest: Chest, verte
     airway, carina = _airways(rng, heart)
     hila = tuple(heart.pose.to_case(point + rng.standard_normal(3) * 4)[0] for point in _HILA)
     hilar = torch.minimum(*[_lung_root(rng, frame, hilum, side) for hilum, side in zip(hila, (-1, 1), strict=True)])
-    behind_sternum = torch.maximum((x - chest.midline_mm).abs() - rng.uniform(4, 16), y - (heart.low_mm[1] + 15))
+    strip = rng.uniform(4, 14) + rng.uniform(0.1, 0.7) * (y - chest.front_mm).clamp(min=0)  # widens to the vessels
+    rise = (z - float(heart.centre_mm[0]) - 15).clamp(min=0)  # the vessels lie further back than the heart
+    reach = heart.low_mm[1] + rng.uniform(8, 30) + 0.7 * rise
+    behind_sternum = torch.maximum((x - chest.midline_mm - 4).abs() - strip, y - reach)
     paraspinal = torch.maximum((x - chest.midline_mm - 4).abs() - rng.uniform(10, 20), heart.centre_mm[1] + 12 - y)
     paraspinal = torch.maximum(paraspinal, y - chest.spine_front_mm)
     members = [
         heart.pericardium - rng.uniform(0.5, 6.0), heart.vessels() - rng.uniform(1, 6), heart.cavae - 2,
-        aorta_wall - rng.uniform(0.5, 4), vertebrae - rng.uniform(1, 5), oesophagus - 2, airway - 4, hilar - 1,
+        aorta_wall - rng.uniform(0.5, 4), skeleton.vertebrae - rng.uniform(1, 5), oesophagus - 2, airway - 4, hilar - 1,
         behind_sternum, paraspinal,
     ]  # fmt: skip
+    around = [aorta_wall - rng.uniform(1, 5), skeleton.vertebrae - rng.uniform(1, 4), oesophagus - 2]
+    retrocrural = smooth_union(frame, around, 3.0)
     outline = smooth_union(frame, members, 4.0) + smooth_noise(rng, frame, 30.0) * 1.5
     return Mediastinum(
-        outline=outline, descending=aorta_wall, descending_lumen=aorta, oesophagus=oesophagus.expand(frame.shape),
+        outline=outline, retrocrural=retrocrural, descending=aorta_wall, descending_lumen=aorta,
+        oesophagus=oesophagus.expand(frame.shape),
         azygos=azygos.expand(frame.shape), airway_wall=airway - rng.uniform(1.0, 2.0), airway=airway, hilar=hilar,
         hila=(hila[0], hila[1]), carina_mm=carina,
     )  # fmt: skip
+
+
+def crural_layers(rng: np.random.Generator, parts: Mediastinum, below: Tensor, fat_hu: float) -> list[Layer]:
+    """The diaphragm's crura around the fat that holds aorta and spine, under the diaphragm (``below`` negative)."""
+    crus = torch.maximum(parts.retrocrural - rng.uniform(1.5, 5.0), below)
+    return [
+        Layer(distance=crus, hu=rng.uniform(35, 55)),
+        Layer(distance=torch.maximum(parts.retrocrural, below), hu=fat_hu + 5),
+    ]
 
 
 def mediastinal_layers(rng: np.random.Generator, parts: Mediastinum, heart: Heart, blood_hu: float) -> list[Layer]:
@@ -93,18 +113,20 @@ def mediastinal_layers(rng: np.random.Generator, parts: Mediastinum, heart: Hear
     return layers
 
 
-def _descending(rng: np.random.Generator, heart: Heart, chest: Chest) -> tuple[Tensor, Tensor]:
+def _descending(rng: np.random.Generator, heart: Heart, spine: Vertebra) -> tuple[Tensor, Tensor]:
     """Aorta from the arch's end down the left side of the spine and on to its front."""
     frame = heart.frame
     z, y, x = frame.coordinates()
     radius = rng.uniform(9.5, 15.5) * heart.pose.scale**0.5
     arch = heart.pose.to_case(_ARCH_END)[0]
     drop = ((float(arch[0]) - z) / 90).clamp(0, 1.6)  # 0 at the arch, 1 behind the heart's lower border
-    beside = chest.midline_mm + rng.uniform(10, 24)
-    middle_x = beside * (1 - 0.35 * drop) + chest.midline_mm * 0.35 * drop + smooth_noise(rng, frame, 70.0, "yx") * 1.5
-    middle_y = chest.spine_front_mm + rng.uniform(-6, 8) - 7 * drop + smooth_noise(rng, frame, 70.0, "yx") * 1.5
-    # neither in the left atrium nor in a vertebra
-    middle_y = torch.maximum(middle_y, float(heart.high_mm[1]) + radius * 0.4 + 0.0 * z)
+    # it leans on the vertebral bodies: at the arch on their left, further down more and more on their front
+    around = np.deg2rad(rng.uniform(35, 75)) - np.deg2rad(rng.uniform(5, 25)) * drop
+    gap = radius + rng.uniform(1.5, 4.0)
+    middle_x = spine.middle_x_mm + (spine.half_x_mm + gap) * torch.sin(around)
+    middle_y = spine.middle_y_mm - (spine.half_y_mm + gap) * torch.cos(around)
+    middle_x = middle_x + smooth_noise(rng, frame, 70.0, "yx")
+    middle_y = middle_y - smooth_noise(rng, frame, 70.0, "yx").abs()
     narrowing = radius * (1 - 0.08 * drop)
     wall = torch.sqrt((x - middle_x) ** 2 + (y - middle_y) ** 2) - narrowing + smooth_noise(rng, frame, 25.0) * 0.5
     return wall, wall + rng.uniform(1.2, 2.2)

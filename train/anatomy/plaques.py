@@ -13,7 +13,6 @@ from train.anatomy.coronaries import Course
 from train.anatomy.frame import Array, Frame, arc_length
 from train.anatomy.heart import Heart
 from train.anatomy.layers import Balls, balls, joined
-from train.anatomy.mediastinum import Mediastinum
 
 _MOTION_SD_MM = {Vessel.LM: 0.6, Vessel.LAD: 0.9, Vessel.LCX: 1.2, Vessel.RCA: 1.8}
 _MOVING_SHARE = 0.45
@@ -50,11 +49,11 @@ def valve_calcium(rng: np.random.Generator, count: int, heart: Heart, atlas: Hea
     return joined(parts)
 
 
-def aortic_calcium(rng: np.random.Generator, burden: Burden, heart: Heart, parts: Mediastinum) -> Balls:
+def aortic_calcium(rng: np.random.Generator, burden: Burden, heart: Heart, descending_lumen: Tensor) -> Balls:
     """Sheets on the walls of the ascending and the descending aorta."""
     tubular = torch.where(heart.aortic_height > 15, heart.aorta, torch.full_like(heart.aorta, 99.0))
     ascending = wall_sheets(rng, burden.ascending, heart.frame, tubular, Vessel.TA.label)
-    descending = wall_sheets(rng, burden.descending, heart.frame, parts.descending_lumen, Vessel.TA.label)
+    descending = wall_sheets(rng, burden.descending, heart.frame, descending_lumen, Vessel.TA.label)
     return joined([ascending, descending])
 
 

@@ -68,6 +68,8 @@ def draw_pose(rng: np.random.Generator, frame: Frame, atlas: HeartAtlas, ranges:
     coordinates = _affine(frame, centre, matrix)
     warp = rng.uniform(*ranges.warp_mm) * _vector_noise(rng, frame, ranges.warp_cell_mm)
     warp = warp + rng.uniform(*ranges.fine_warp_mm) * _vector_noise(rng, frame, ranges.fine_warp_cell_mm)
+    if rng.random() < ranges.slabs:
+        warp = warp + _slab_steps(rng, frame, ranges.slab_step_sd_mm)
     swelling = _chamber_swelling(rng, coordinates + warp, atlas, ranges)
     return Pose(
         frame=frame, centre_mm=centre, matrix=matrix, displacement=warp + swelling, scale=float(np.mean(scales))
@@ -85,6 +87,16 @@ def _affine(frame: Frame, centre: Array, matrix: Array) -> Tensor:
 
 def _vector_noise(rng: np.random.Generator, frame: Frame, cell_mm: float) -> Tensor:
     return torch.stack([smooth_noise(rng, frame, cell_mm) for _ in range(3)])
+
+
+def _slab_steps(rng: np.random.Generator, frame: Frame, sd_mm: float) -> Tensor:
+    """Each slab of 12 to 40 mm shows the heart in another beat, a little elsewhere; the chest stays in place."""
+    thickness = rng.uniform(12, 40)
+    height = np.arange(frame.shape[0]) * frame.spacing_mm[0]
+    slab = ((height + rng.uniform(0, thickness)) // thickness).astype(int)
+    steps = rng.standard_normal((slab.max() + 1, 3)) * sd_mm * np.array([0.3, 1.0, 1.0])
+    shifts = torch.tensor(steps[slab].T, dtype=torch.float32, device=frame.device)
+    return shifts[:, :, None, None]
 
 
 def _chamber_swelling(rng: np.random.Generator, coordinates: Tensor, atlas: HeartAtlas, ranges: HeartRanges) -> Tensor:

@@ -33,6 +33,8 @@ class HeartRanges:
     fine_warp_mm: Range = (0.0, 1.2)
     fine_warp_cell_mm: float = 20.0
     swelling: Range = (-0.18, 0.22)
+    slabs: float = 0.35  # share of scans put together from slabs of different heart beats
+    slab_step_sd_mm: float = 0.9
     lv_wall_scale: Range = (0.75, 1.4)
     inflate_mm: Range = (-1.5, 1.5)
     epicardial_fat_mm: Range = (0.5, 5.0)

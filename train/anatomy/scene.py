@@ -18,7 +18,7 @@ from train.anatomy.heart import Heart, place_heart
 from train.anatomy.labels import Anatomy
 from train.anatomy.layers import Balls, Layer, Region, Scene, balls, joined
 from train.anatomy.lungs import lung_vessels
-from train.anatomy.mediastinum import Mediastinum, draw_mediastinum, mediastinal_layers
+from train.anatomy.mediastinum import Mediastinum, crural_layers, draw_mediastinum, mediastinal_layers
 from train.anatomy.plaques import aortic_calcium, coronary_calcium, valve_calcium
 from train.anatomy.pose import draw_pose
 from train.anatomy.ranges import AnatomyRanges, BodyRanges
@@ -78,7 +78,7 @@ def _draw_body(seed: int, frame: Frame, ranges: AnatomyRanges, atlas: HeartAtlas
     rng = stream(seed, Stream.THORAX)
     chest = draw_chest(rng, heart, ranges.body)
     skeleton = draw_skeleton(rng, chest, heart, ranges.body)
-    middle = draw_mediastinum(stream(seed, Stream.MEDIASTINUM), heart, chest, skeleton.vertebrae)
+    middle = draw_mediastinum(stream(seed, Stream.MEDIASTINUM), heart, chest, skeleton)
     abdomen = draw_abdomen(stream(seed, Stream.ABDOMEN), heart, chest)
     lung = torch.stack([chest.cavity, -middle.outline, -abdomen.below, -skeleton.back_muscle]).amax(dim=0)
     courses = draw_coronaries(stream(seed, Stream.CORONARIES), pose, atlas, ranges.coronaries)
@@ -98,6 +98,7 @@ def _layers(rng: np.random.Generator, body: Body, ranges: BodyRanges) -> tuple[l
         *wall_layers(rng, body.chest, ranges, fat),
         Layer(distance=body.chest.cavity, hu=fat_field),
         *abdominal_layers(rng, body.abdomen, body.chest, ranges, fat),
+        *crural_layers(rng, body.mediastinum, body.abdomen.below, fat),
         Layer(distance=body.lung, hu=air_field),
         *mediastinal_layers(rng, body.mediastinum, body.heart, blood),
         *body.skeleton.layers,
@@ -127,11 +128,17 @@ def _calcium(seed: int, body: Body, burden: Burden, ranges: AnatomyRanges, atlas
     scored = [
         coronary_calcium(rng, burden, body.courses),
         valve_calcium(rng, burden.valve, body.heart, atlas),
-        aortic_calcium(rng, burden, body.heart, body.mediastinum),
+        aortic_calcium(rng, burden, body.heart, _free_aorta(body)),
     ]
     other = other_calcium(stream(seed, Stream.CONFUSERS), body.heart, body.mediastinum, body.lung, odds)
     implants = metal(stream(seed, Stream.METAL), body.heart, body.courses, body.skeleton, odds)
     return joined([*scored, other, implants])
+
+
+def _free_aorta(body: Body) -> Tensor:
+    """Distance to the descending aorta's lumen where neither bone nor heart covers it."""
+    covered = (body.skeleton.bone < 1.0) | (body.heart.muscle() < 1.0)
+    return body.mediastinum.descending_lumen + covered * 50.0
 
 
 def _regions(body: Body) -> list[Region]:

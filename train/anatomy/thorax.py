@@ -51,7 +51,7 @@ def draw_chest(rng: np.random.Generator, heart: Heart, body: BodyRanges) -> Ches
     frame = heart.frame
     z, y, x = frame.coordinates()
     midline = heart.centre_mm[2] - rng.uniform(8, 30)
-    spine_front = heart.high_mm[1] + rng.uniform(4, 22)
+    spine_front = heart.high_mm[1] + rng.uniform(6, 24)
     front = heart.low_mm[1] - rng.uniform(2, 16)
     depth = (spine_front - front + rng.uniform(40, 75)) / 2
     centre_y = front + depth
@@ -88,6 +88,16 @@ def wall_layers(rng: np.random.Generator, chest: Chest, body: BodyRanges, fat_hu
     return layers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vertebra:
+    """Size and place of the vertebral bodies in plane (mm)."""
+
+    middle_x_mm: float
+    middle_y_mm: float
+    half_x_mm: float
+    half_y_mm: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Skeleton:
     """Bones and the muscle along the spine: layers, and distances to any bone, the vertebral bodies, the muscle."""
@@ -95,6 +105,7 @@ class Skeleton:
     layers: list[Layer]
     bone: Tensor
     vertebrae: Tensor
+    vertebra: Vertebra
     back_muscle: Tensor
     sternum_front_mm: float
     sternum_x_mm: float
@@ -105,7 +116,14 @@ def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: Bo
     cortical = rng.uniform(*body.cortical_hu)
     marrow = rng.uniform(*body.trabecular_hu) + smooth_noise(rng, chest.frame, 5.0) * rng.uniform(15, 55)
     muscle = _back_muscle(rng, chest)
-    spine_layers, vertebrae, processes = _spine(rng, chest, marrow, cortical)
+    half_y = rng.uniform(13, 18)
+    vertebra = Vertebra(
+        middle_x_mm=chest.midline_mm,
+        middle_y_mm=chest.spine_front_mm + half_y,
+        half_x_mm=rng.uniform(17, 24),
+        half_y_mm=half_y,
+    )
+    spine_layers, vertebrae, processes = _spine(rng, chest, vertebra, marrow, cortical)
     rib_layers, ribs = _ribs(rng, chest, marrow, cortical)
     sternum_layers, sternum, place = _sternum(rng, chest, heart, marrow, cortical)
     bones = (vertebrae, processes, ribs, sternum)
@@ -115,6 +133,7 @@ def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: Bo
         layers=[back, *spine_layers, *rib_layers, *sternum_layers],
         bone=bone,
         vertebrae=vertebrae,
+        vertebra=vertebra,
         back_muscle=muscle,
         sternum_front_mm=place[0],
         sternum_x_mm=place[1],
@@ -124,19 +143,18 @@ def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: Bo
 def _back_muscle(rng: np.random.Generator, chest: Chest) -> Tensor:
     """Muscle around the vertebral arches, which the lungs do not reach."""
     _, y, x = chest.frame.coordinates()
-    half_x, half_y = rng.uniform(32, 46), rng.uniform(26, 34)
-    middle_y = chest.spine_front_mm + 28 + half_y
+    half_x, half_y = rng.uniform(34, 48), rng.uniform(28, 36)
+    middle_y = chest.spine_front_mm + rng.uniform(16, 22) + half_y
     oval = torch.sqrt(((x - chest.midline_mm) / half_x) ** 2 + ((y - middle_y) / half_y) ** 2)
     return torch.maximum((oval - 1) * half_y, chest.cavity - chest.wall_mm)
 
 
 def _spine(
-    rng: np.random.Generator, chest: Chest, marrow: Tensor, cortical: float
+    rng: np.random.Generator, chest: Chest, vertebra: Vertebra, marrow: Tensor, cortical: float
 ) -> tuple[list[Layer], Tensor, Tensor]:
     frame = chest.frame
     z, y, x = frame.coordinates()
-    half_x, half_y = rng.uniform(16, 23), rng.uniform(13, 18)
-    middle_y = chest.spine_front_mm + half_y
+    half_x, half_y, middle_y = vertebra.half_x_mm, vertebra.half_y_mm, vertebra.middle_y_mm
     pitch, phase = rng.uniform(23, 31), rng.random()
     level = torch.remainder(z / pitch + phase, 1.0)
     waist = 1 - 0.1 * torch.sin(np.pi * level)  # bodies are narrower in the middle, lips stand out at the discs
@@ -154,7 +172,7 @@ def _spine(
     processes = torch.minimum(torch.maximum(torch.minimum(spinous, transverse), slabs), arch)
     layers = [
         Layer(distance=bodies, hu=marrow),
-        Layer(distance=bodies, hu=cortical * 0.8, band_mm=(-rng.uniform(1.2, 2.6), 0.0)),
+        Layer(distance=bodies, hu=cortical * 0.7, band_mm=(-rng.uniform(0.8, 1.9), 0.0)),
         Layer(distance=torch.maximum(bodies, -disc), hu=rng.uniform(65, 110)),
         Layer(distance=processes, hu=rng.uniform(150, 350)),
         Layer(distance=processes, hu=cortical, band_mm=(-rng.uniform(1.2, 2.4), 0.0)),
@@ -190,8 +208,8 @@ def _sternum(
 ) -> tuple[list[Layer], Tensor, tuple[float, float]]:
     frame = chest.frame
     z, y, x = frame.coordinates()
-    half_x, half_y = rng.uniform(13, 21), rng.uniform(4.5, 7.5)
-    middle_y = chest.front_mm - half_y - rng.uniform(0.5, 3.0)
+    half_x, half_y = rng.uniform(13, 21), rng.uniform(4.5, min(7.5, chest.wall_mm / 2))
+    middle_y = chest.front_mm - half_y - rng.uniform(0.5, 2.0)
     middle_x = chest.midline_mm + rng.uniform(-3, 3)
     xiphoid = heart.centre_mm[0] - rng.uniform(5, 45)
     taper = (1 + (z - xiphoid) / 40).clamp(0.35, 1.0)  # narrows towards the xiphoid
@@ -199,6 +217,6 @@ def _sternum(
     sternum = torch.maximum(oval, xiphoid - 25 - z)
     layers = [
         Layer(distance=sternum, hu=marrow * 0.8),
-        Layer(distance=sternum, hu=cortical * 0.8, band_mm=(-rng.uniform(1.0, 2.2), 0.0)),
+        Layer(distance=sternum, hu=cortical * 0.8, band_mm=(-rng.uniform(0.8, 1.8), 0.0)),
     ]
     return layers, sternum, (middle_y - half_y, middle_x)

@@ -21,8 +21,6 @@ class ImagingRanges:
     hu_shift: Range = (-10.0, 10.0)
     cupping_hu: Range = (-4.0, 12.0)
     streak_gain: Range = (0.3, 1.2)
-    slab_share: float = 0.35
-    slab_step_mm: float = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class Raster:
                 if box is None:
                     continue
                 inside = self.to_pixels(distance[part], box) < 0
-                labels[part][:, *self._pixels(box)].masked_fill_(inside, int(region.label))
+                labels[part][:, *self._pixels(box)].masked_fill_(inside, region.label)
         return labels
 
     def per_slice(self, field: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from train.imaging.ranges import ImagingRanges, Scanner
 
@@ -32,14 +31,9 @@ def slices(fine: Tensor, per_slice: int) -> Tensor:
 
 def blur(image: Tensor, spacing_mm: tuple[float, float], sigma_mm: float) -> Tensor:
     """Gaussian point spread in plane; ``image`` (slices, rows, columns), spacing (row, column)."""
-    blurred = image[:, None]
-    for axis, step in enumerate(spacing_mm):
-        kernel = _gaussian(sigma_mm / step).to(image)
-        shape = (1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1)
-        reach = len(kernel) // 2
-        pad = (0, 0, reach, reach) if axis == 0 else (reach, reach, 0, 0)
-        blurred = F.conv2d(F.pad(blurred, pad, mode="replicate"), kernel.reshape(shape))
-    return blurred[:, 0]
+    for axis, step in ((1, spacing_mm[0]), (2, spacing_mm[1])):
+        image = _smoothed(image, sigma_mm / step, axis)
+    return image
 
 
 def noise(
@@ -89,8 +83,19 @@ def streaks(rng: np.random.Generator, image: Tensor, spacing_mm: tuple[float, fl
     return total
 
 
-def _gaussian(sigma: float) -> Tensor:
+def _smoothed(image: Tensor, sigma: float, axis: int) -> Tensor:
+    """Gaussian smoothing along one axis, ``sigma`` in pixels; beyond the border the last pixel goes on.
+
+    Adding shifted copies is several times faster than a convolution with one channel.
+    """
     reach = max(1, int(np.ceil(3 * sigma)))
-    place = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    kernel = torch.exp(-(place**2) / (2 * sigma**2))
-    return kernel / kernel.sum()
+    weights = np.exp(-(np.arange(reach + 1) ** 2) / (2 * sigma**2))
+    weights /= weights[0] + 2 * weights[1:].sum()
+    count = image.shape[axis]
+    first, last = image.narrow(axis, 0, 1), image.narrow(axis, count - 1, 1)
+    padded = torch.cat([*[first] * reach, image, *[last] * reach], dim=axis)
+    total = image * float(weights[0])
+    for shift in range(1, reach + 1):
+        total.add_(padded.narrow(axis, reach - shift, count), alpha=float(weights[shift]))
+        total.add_(padded.narrow(axis, reach + shift, count), alpha=float(weights[shift]))
+    return total
