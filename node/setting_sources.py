@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import get_type_hints
@@ -48,6 +48,15 @@ def own_environment(environ: Mapping[str, str]) -> dict[str, str]:
     named = {name: value for name, value in own.items() if name.upper().endswith("_FILE")}
     plain = {name: value for name, value in own.items() if name not in named}
     return plain | {name[: -len("_FILE")]: secret_from(Path(value)) for name, value in named.items()}
+
+
+def unknown_names(environ: Mapping[str, str], parts: Collection[str]) -> list[str]:
+    """A line for every name in the environment that belongs to none of the parts of the settings."""
+    return [
+        f"no setting has the name {name}"
+        for name in sorted(environ)
+        if name.upper().removeprefix(PREFIX).split("__")[0].lower() not in parts
+    ]
 
 
 def secret_from(path: Path) -> str:

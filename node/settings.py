@@ -29,6 +29,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as NoJson
 
 from node.domain.policy import Policy, SeriesPolicy
 from node.setting_sources import (
@@ -40,6 +41,7 @@ from node.setting_sources import (
     own_environment,
     read_toml,
     secret_from,
+    unknown_names,
 )
 
 __all__ = ["Settings", "SettingsError"]
@@ -230,9 +232,7 @@ class Settings(BaseSettings):
         """Settings from a TOML file (if any), overlaid by the environment. Raises SettingsError with every fault."""
         values = read_toml(path) if path is not None else {}
         environment = own_environment(environ)
-        parts = {name.upper().removeprefix(PREFIX).split("__")[0].lower() for name in environment}
-        if unknown := sorted(parts - set(cls.model_fields)):
-            raise SettingsError(f"no setting has the name {', '.join(PREFIX + name.upper() for name in unknown)}")
+        unknown = unknown_names(environment, cls.model_fields)
 
         class Loaded(cls):  # type: ignore[misc, valid-type]  # sources are given per class; this one is for this call
             @classmethod
@@ -242,7 +242,11 @@ class Settings(BaseSettings):
                 return Environment(settings_cls, environment), InitSettingsSource(settings_cls, init_kwargs=values)
 
         try:
-            loaded: Settings = Loaded()
+            loaded = Loaded()
         except ValidationError as error:
-            raise SettingsError(in_words(error, path)) from None
-        return loaded
+            raise SettingsError("\n".join([*unknown, in_words(error, path)])) from None
+        except NoJson as error:  # its message names the setting, and not the value
+            raise SettingsError("\n".join([*unknown, f"{error}: not JSON"])) from None
+        if unknown:
+            raise SettingsError("\n".join(unknown))
+        return cls.model_construct(**dict(loaded))
