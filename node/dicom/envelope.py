@@ -24,10 +24,10 @@ from node.dicom.references import LOSSY, OPTIONAL, PATIENT, STUDY, Plane
 from node.dicom.request import Request, Role, StoredObject
 
 _SERIES: Final = {
-    Role.SEG: (1, "SEG", "calcium segmentation"),
-    Role.SR: (2, "SR", "calcium measurements"),
-    Role.REPORT: (3, "SR", "calcium report"),
-    Role.SUMMARY: (4, "OT", "calcium summary"),
+    Role.SEG: (1, "SEG", "Calcium segmentation"),
+    Role.SR: (2, "SR", "Calcium measurements"),
+    Role.REPORT: (3, "SR", "Calcium report"),
+    Role.SUMMARY: (4, "OT", "Calcium summary"),
 }
 _TEXT_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UT"))
 _DELIMITERS: Final = {ord("\\"), ord("^"), ord("=")}
@@ -152,7 +152,7 @@ def _add_series(dataset: Dataset, request: Request, role: Role) -> None:
     offset, modality, purpose = _SERIES[role]
     dataset.Modality = modality
     dataset.SeriesInstanceUID = request.uid(f"series:{role}")
-    dataset.SeriesDescription = f"{SOFTWARE_NAME}: {purpose}"
+    dataset.SeriesDescription = f"{purpose} ({SOFTWARE_NAME})"
     number = request.source.carried.get("SeriesNumber", b"").strip(b" \0")
     base = int(number) if number.isdigit() else 99
     dataset.SeriesNumber = min(base * 100 + offset, _LARGEST_IS - 4 + offset)
