@@ -159,4 +159,4 @@ class _Run:
 def _read_metrics(path: Path, steps: int) -> list[dict[str, float]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    return rows[:steps]
+    return [row | {"step": int(row["step"])} for row in rows[:steps]]
