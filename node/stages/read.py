@@ -73,9 +73,7 @@ class ReadStage:
             series_uid=work.series_uid,
             generation=work.generation,
             findings=self._storage.outbox.keep(text, series_uid=work.series_uid, name=name, suffix=".json"),
-            mask=self._storage.outbox.keep(mask, series_uid=work.series_uid, name=name, suffix=".npz")
-            if mask
-            else None,
+            mask=mask,
             model_sha256=result.findings.model.sha256,
             settings_sha256=settings_sha256,
         )
