@@ -22,6 +22,7 @@ from train.anatomy.mediastinum import Mediastinum, crural_layers, draw_mediastin
 from train.anatomy.plaques import aortic_calcium, coronary_calcium, valve_calcium
 from train.anatomy.pose import draw_pose
 from train.anatomy.ranges import AnatomyRanges, BodyRanges
+from train.anatomy.settling import settle, sheathe
 from train.anatomy.streams import Stream, stream
 from train.anatomy.thorax import Chest, Skeleton, draw_chest, draw_skeleton, wall_layers
 
@@ -75,13 +76,14 @@ def draw_patient(seed: int, frame: Frame, ranges: AnatomyRanges) -> Patient:
 def _draw_body(seed: int, frame: Frame, ranges: AnatomyRanges, atlas: HeartAtlas) -> Body:
     pose = draw_pose(stream(seed, Stream.POSE), frame, atlas, ranges.heart)
     heart = place_heart(stream(seed, Stream.HEART), pose, atlas, ranges.heart)
+    courses = settle(draw_coronaries(stream(seed, Stream.CORONARIES), pose, atlas, ranges.coronaries), heart)
+    heart = sheathe(heart, courses)
     rng = stream(seed, Stream.THORAX)
     chest = draw_chest(rng, heart, ranges.body)
     skeleton = draw_skeleton(rng, chest, heart, ranges.body)
     middle = draw_mediastinum(stream(seed, Stream.MEDIASTINUM), heart, chest, skeleton)
     abdomen = draw_abdomen(stream(seed, Stream.ABDOMEN), heart, chest)
     lung = torch.stack([chest.cavity, -middle.outline, -abdomen.below, -skeleton.back_muscle]).amax(dim=0)
-    courses = draw_coronaries(stream(seed, Stream.CORONARIES), pose, atlas, ranges.coronaries)
     return Body(
         heart=heart, courses=courses, chest=chest, skeleton=skeleton, mediastinum=middle, abdomen=abdomen, lung=lung
     )
