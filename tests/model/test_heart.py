@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from model.heart import GATE_MARGIN_MM, locate
+from model.labels import Organ
+from model.network import NetworkConfig, UNet, folded
+from model.preprocess import Millimetre, Upright
+from model.volume import CtVolume, VolumeGrid
+from tests.tiny_bundle import tiny_bundle
+
+SHAPE, SPACING = (40, 80, 80), (3.0, 2.0, 2.0)
+
+
+def located(*balls: tuple, smallest_ml=20.0, shape=SHAPE):
+    """Balls of tissue (z, y, x, radius in mm) in lung."""
+    z, y, x = np.meshgrid(*(np.arange(n) * mm for n, mm in zip(shape, SPACING, strict=True)), indexing="ij")
+    hu = np.full(shape, -850, dtype=np.int16)
+    for cz, cy, cx, radius in balls:
+        hu[(z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < radius**2] = 50
+    grid = VolumeGrid(shape=shape, spacing_mm=SPACING, origin_lps_mm=(5.0, 6.0, 7.0))
+    upright = Upright.of(CtVolume(hu=hu, grid=grid))
+    scan = Millimetre.of(upright, torch.device("cpu"))
+    with torch.inference_mode():
+        return locate(folded(tiny_bundle().coarse), scan, upright, smallest_ml)
+
+
+def test_the_largest_piece_is_the_heart():
+    found = located((60, 80, 90, 38), (20, 20, 20, 15))
+    np.testing.assert_allclose(found.finding.centre_lps_mm, (95, 86, 67), atol=1.5)
+    assert found.finding.volume_ml == pytest.approx(4 / 3 * np.pi * 3.8**3, rel=0.1)
+    assert found.finding.truncated == ()
+    assert found.finding.blood_pool_hu == pytest.approx(50, abs=1)
+
+
+def test_a_piece_too_small_is_no_heart():
+    assert located((60, 80, 90, 14)) is None
+    assert located((60, 80, 90, 14), smallest_ml=5.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("middle", "side"),
+    [
+        ((10, 80, 80), "feet"),
+        ((112, 80, 80), "head"),
+        ((60, 10, 80), "front"),
+        ((60, 150, 80), "back"),
+        ((60, 80, 10), "right"),
+        ((60, 80, 150), "left"),
+    ],
+)
+def test_a_heart_cut_off_is_noticed_on_its_side(middle, side):
+    assert located((*middle, 38)).finding.truncated == (side,)
+
+
+def test_a_heart_that_only_touches_the_end_is_not_cut_off():
+    assert located((38, 80, 80, 38)).finding.truncated == ()
+
+
+def test_the_gate_is_the_heart_and_a_margin():
+    found = located((60, 80, 90, 38))
+    reach = 38 + GATE_MARGIN_MM
+    # the millimetre grid: slices of 3 mm, pixels of 1 mm, the first half a native pixel before the native one
+    places = np.array([[20, 80, 90], [20, 80, 90 + reach - 6], [20, 80, 90 + reach + 6], [20, 0, 0]], dtype=float)
+    assert found.near(places).tolist() == [True, True, False, False]
+
+
+def test_a_scan_padded_for_the_network_stays_in_its_place():
+    torch.manual_seed(0)
+    config = NetworkConfig(dimensions=3, channels=1, filters=2, levels=3, stem=2, heads=(("organ", len(Organ)),))
+    network = folded(UNet(config).eval())
+    network.out.bias.view(len(Organ), 8)[Organ.HEART] = 100.0
+    grid = VolumeGrid(shape=(13, 50, 70), spacing_mm=(3.0, 2.0, 2.0), origin_lps_mm=(0.0, 0.0, 0.0))
+    upright = Upright.of(CtVolume(hu=np.zeros(grid.shape, np.int16), grid=grid))
+    scan = Millimetre.of(upright, torch.device("cpu"))
+    with torch.inference_mode():
+        found = locate(network, scan, upright, 1.0)
+    np.testing.assert_allclose(found.finding.centre_lps_mm, (69, 49, 18), atol=0.5)
+    assert found.finding.volume_ml == pytest.approx(13 * 3 * 100 * 140 / 1000, rel=0.01)
+    assert set(found.finding.truncated) == {"feet", "head", "front", "back", "right", "left"}
