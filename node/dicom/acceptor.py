@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import socket
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,15 @@ from socketserver import TCPServer
 from typing import Any, cast
 
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
+
+from node.dicom.contexts import ACCEPTED_CLASSES
 
 log = logging.getLogger(__name__)
 
+_STORAGE_UIDS = frozenset(sop_class.uid for sop_class in ACCEPTED_CLASSES)
 _LONGEST_REQUEST = 1 << 20  # an A-ASSOCIATE-RQ knows no negotiated length; 128 contexts stay well below this
 
 
@@ -77,6 +83,11 @@ class BoundedServer(ThreadedAssociationServer):
         self.server_close()
 
 
+def serve_at_once(association: Association) -> None:
+    """Let an acceptor's C-STOREs be served without a wait."""
+    association.dimse.msg_queue = _ServedAtOnce(association)
+
+
 def prepare(association: Association, limits: Limits) -> None:
     """Set up a new connection: no delayed segments, a time-out for every read, reads of bounded size."""
     wrapped = cast("AssociationSocket", association.dul.socket)
@@ -84,6 +95,36 @@ def prepare(association: Association, limits: Limits) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     raw.settimeout(limits.idle_seconds)
     setattr(wrapped, "recv", partial(_receive, wrapped, limits))  # noqa: B010 - a method, on purpose
+
+
+class _ServedAtOnce(queue.Queue[Any]):
+    """The queue of decoded messages, where a C-STORE need not wait for the association's thread to look.
+
+    That thread looks once a millisecond and the network thread sends what it is given at its next look; serving from
+    the network thread saves both waits. Everything else, and whatever comes before the association is established,
+    goes the library's way.
+    """
+
+    def __init__(self, association: Association) -> None:
+        super().__init__()
+        self._association = association
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002 - queue's
+        """Serve a C-STORE, or queue."""
+        context_id, message = item
+        context = self._association._accepted_cx.get(context_id)  # noqa: SLF001 - the library has no other way in
+        if context is None or not self._association.is_established or not _is_storage(message):
+            super().put(item, block, timeout)
+            return
+        try:
+            StorageServiceClass(self._association).SCP(message, context)
+        except Exception as error:  # noqa: BLE001 - of the library; the network thread must live to tell the peer
+            log.error("a C-STORE could not be answered: %s", type(error).__name__)  # noqa: TRY400 - the text may quote data
+            self._association.abort(block=False)
+
+
+def _is_storage(message: object) -> bool:
+    return isinstance(message, C_STORE) and message.is_valid_request and message.AffectedSOPClassUID in _STORAGE_UIDS
 
 
 def _receive(wrapped: AssociationSocket, limits: Limits, count: int) -> bytearray:

@@ -24,7 +24,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
 
-from node.dicom.acceptor import AllowedPeer, BoundedServer, Limits, prepare
+from node.dicom.acceptor import AllowedPeer, BoundedServer, Limits, prepare, serve_at_once
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.headers import identity_of
@@ -105,7 +105,7 @@ class Listener:
         self._lock = threading.Lock()
         self._peers: dict[Association, Peer] = {}
         self._ends: dict[Association, Closed] = {}
-        self._storing = 0
+        self._storing: set[Association] = set()
         self._stopping = threading.Event()
         self._server: BoundedServer | None = None
         self._threads: list[threading.Thread] = []
@@ -174,7 +174,7 @@ class Listener:
             entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
         entity.add_supported_context(VERIFICATION)
         handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, lambda event: prepare(event.assoc, limits)),
+            (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_ACCEPTED, self._opened),
             (evt.EVT_ACSE_RECV, self._told),
@@ -188,6 +188,10 @@ class Listener:
         )
         server.most_connections = limits.associations + limits.strangers
         return server
+
+    def _connected(self, event: Event) -> None:
+        prepare(event.assoc, self._config.limits)
+        serve_at_once(event.assoc)
 
     def _admit(self, event: Event) -> None:
         """Reject an association that is not for us, from a stranger, or one too many (PS3.8 9.3.4)."""
@@ -226,6 +230,9 @@ class Listener:
 
     def _closed(self, association: Association, how: Closed) -> None:
         with self._lock:
+            if association in self._storing:  # an end that overtook its last store waits for the watch
+                self._ends[association] = how
+                return
             peer = self._peers.pop(association, None)
             self._ends.pop(association, None)
         if peer is None:
@@ -240,12 +247,12 @@ class Listener:
     def _store(self, event: Event) -> Dataset:
         with self._lock:
             peer = self._peers.get(event.assoc)
-            self._storing += 1
+            self._storing.add(event.assoc)
         try:
             return self._answer(event, peer)
         finally:
             with self._lock:
-                self._storing -= 1
+                self._storing.discard(event.assoc)
 
     def _answer(self, event: Event, peer: Peer | None) -> Dataset:
         """One call of the handler, then exception to status."""
@@ -276,9 +283,9 @@ class Listener:
 
     def _close_dead(self) -> None:
         with self._lock:
-            dead = [association for association in self._peers if not association.is_alive()]
-        for association in dead:
-            self._closed(association, Closed.LOST)
+            dead = {each: self._ends.get(each, Closed.LOST) for each in self._peers if not each.is_alive()}
+        for association, how in dead.items():
+            self._closed(association, how)
 
 
 def _mismatch(data: bytes, request: StoreRequest) -> Dataset | None:

@@ -486,6 +486,24 @@ def test_a_peer_that_falls_silent_after_a_store(start, keeper):
     still_works(listener, keeper)
 
 
+def test_an_end_that_overtakes_a_slow_store_is_told_after_it(start, keeper):
+    listener = start(limits=Limits(idle_seconds=0.3))
+    images = ct_series(SMALL)
+    sender(listener).send([item(images[0])])
+    keeper.wait_closed()
+    keeper.delay = 1.0
+    # each store outlasts the idle time-out, which another thread watches
+    outcomes = sender(listener).send([item(image) for image in images[1:]])
+    keeper.wait_closed(2)
+    assert not outcomes[1].delivered
+    _, how, kept_before = keeper.closed[1]
+    assert how is Closed.LOST
+    time.sleep(1.2)
+    assert kept_before == len(keeper.kept)
+    keeper.delay = 0
+    still_works(listener, keeper)
+
+
 def test_many_scanners_at_once(listener, keeper):
     def scan(name: str) -> None:
         images = ct_series(thorax(8, 4, 5), Style(name=name))
