@@ -64,19 +64,29 @@ def read_stack(verdict: Verdict, paths: Mapping[str, Path], reader: Reader, poli
     except (Unreadable, Malformed, UnsupportedKvpError, OrientationError) as error:
         return replace(declined, reasons=(str(error),), notes=verdict.note_texts)
     content = judge_content(_facts(reading), policy)
-    notes = (*verdict.note_texts, *loaded.notes, *content.note_texts)
+    notes = (*_worth_saying(verdict), *loaded.notes, *content.note_texts)
     if not content.eligible:
         return replace(declined, reasons=content.reason_texts, notes=notes)
     findings = _findings(reading, loaded.volume, study_uid=first.study_uid, series_uid=first.series_uid)
     return ReadStack(
         findings=replace(
             findings,
-            notes=tuple(dict.fromkeys((*findings.notes, *notes))),
+            notes=tuple(dict.fromkeys((*_beside_doubts(reading), *notes))),
             timings_ms={"decode": (decoded - started) * 1000, **findings.timings_ms},
         ),
         labels=reading.mask.labels,
         volume=loaded.volume,
     )
+
+
+def _worth_saying(verdict: Verdict) -> tuple[str, ...]:
+    """What was noticed of the headers, without what only speaks for the series."""
+    return tuple(finding.text for finding in verdict.notes if finding.weight >= 0)
+
+
+def _beside_doubts(reading: Reading) -> tuple[str, ...]:
+    """The reader's notes without its doubts of quality: those are judged by the site's own limits."""
+    return tuple(note for note in reading.notes if note not in reading.quality.doubts)
 
 
 def _facts(reading: Reading) -> ContentFacts:
@@ -112,7 +122,6 @@ def _findings(reading: Reading, volume: CtVolume, *, study_uid: str, series_uid:
             sha256=reading.model.sha256,
             trained_on=reading.model.trained_on,
         ),
-        notes=reading.notes,
         timings_ms=dict(reading.timings_ms),
     )
 
