@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
-from node.domain.completeness import judge_completeness
+from node.domain.completeness import Completeness, Decision, judge_completeness
 from node.domain.faults import fault
 from node.domain.policy import SeriesPolicy
-from node.domain.series import SeriesRecord
+from node.domain.series import Instance, SeriesRecord
 from node.storage.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ class Assembler:
         if seen is not None and seen.record == record and seen.until is not None and now < seen.until:
             return False
         instances = [stored.instance for stored in self._ledger.instances(record.series_uid)]
-        verdict = judge_completeness(instances, record, now, self._policy)
+        verdict = self._judge(instances, record, now)
         if not verdict.complete:
             self._waiting[record.series_uid] = _Waiting(record, verdict.wait_until)
             return False
@@ -59,3 +60,16 @@ class Assembler:
             evidence=verdict.evidence,
         )
         return True
+
+    def _judge(self, instances: Sequence[Instance], record: SeriesRecord, now: datetime) -> Completeness:
+        """The domain's answer; a fault in it must not hold up the other series, and leaves this one to quiet."""
+        try:
+            return judge_completeness(instances, record, now, self._policy)
+        except Exception:  # noqa: BLE001 - the settler parks such faults, but here nothing is claimed yet
+            _log.exception("a fault of this program: the series goes on by quiet alone", series=record.series_uid)
+        quiet = record.last_received + max(self._policy.quiet, self._policy.association_hold)
+        return Completeness(
+            decision=Decision.COMPLETE_BY_QUIET if now >= quiet else Decision.WAIT,
+            evidence="nothing arrived for a while, and its slices could not be judged",
+            wait_until=quiet,
+        )
