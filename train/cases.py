@@ -20,7 +20,7 @@ from train.anatomy.streams import Stream, stream
 from train.imaging.deposit import deposit, deposit_moving, labels, nearest, strengths
 from train.imaging.ranges import ImagingRanges, Scanner
 from train.imaging.raster import PixelGrid, Raster
-from train.imaging.scan import blur, cupping, draw_scanner, noise, slices, streaks
+from train.imaging.scan import cupping, draw_scanner, noise, resolve, slices, streaks
 
 __all__ = ["Anatomy", "Case", "Cohort", "Recipe", "draw_grid", "full_resolution", "make_case", "training_resolution"]
 
@@ -139,8 +139,8 @@ def make_case(seed: int, recipe: Recipe, device: str = "cpu") -> Case:
     plain = _tissue(patient, raster, grid, device)
     added, keys = deposit_moving(patient.scene.calcium, grid.fine(), patient.scene.calcium.hu, device)
     in_plane = grid.spacing_mm[1:]
-    shown = blur(slices(added, grid.per_slice), in_plane, scanner.psf_sigma_mm)
-    image = blur(slices(plain, grid.per_slice), in_plane, scanner.psf_sigma_mm) + shown
+    shown = resolve(slices(added, grid.per_slice), in_plane, scanner)
+    image = resolve(slices(plain, grid.per_slice), in_plane, scanner) + shown
     calcium = _visible(keys, shown, grid)
     anatomy = raster.label(patient.scene.regions)
     image = _artefacts(rng, image, scanner, in_plane)

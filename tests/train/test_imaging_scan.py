@@ -1,14 +1,16 @@
 """The simulated scanner has the sharpness, slice profile and noise it is told to have."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from train.anatomy.layers import balls
 from train.imaging.deposit import deposit, deposit_moving, labels, strengths
-from train.imaging.ranges import ImagingRanges
+from train.imaging.ranges import ImagingRanges, Scanner
 from train.imaging.raster import PixelGrid
-from train.imaging.scan import blur, draw_scanner, noise, slices, streaks
+from train.imaging.scan import blur, draw_scanner, noise, resolve, slices, streaks
 
 
 @pytest.mark.parametrize("sigma", [0.57, 0.8])
@@ -79,3 +81,22 @@ def test_streaks_need_metal() -> None:
     added = streaks(np.random.default_rng(0), image, (1.0, 1.0), 1.0)
     assert float(added[0].abs().max()) == float(added[2].abs().max()) == 0.0
     assert float(added[1].abs().max()) > 10.0
+
+
+def test_enhancing_kernel_overshoots_at_edges_and_nowhere_else() -> None:
+    step = torch.zeros(1, 64, 64)
+    step[..., 32:] = 100.0
+    plain = Scanner(
+        psf_sigma_mm=0.6,
+        edge_gain=0.0,
+        noise_sd_hu=1.0,
+        noise_peak_per_mm=0.2,
+        hu_shift=0.0,
+        cupping_hu=0.0,
+        streak_gain=1.0,
+    )
+    enhancing = dataclasses.replace(plain, edge_gain=0.3)
+    flat, sharp = resolve(step, (0.5, 0.5), plain), resolve(step, (0.5, 0.5), enhancing)
+    assert float(flat.max()) == pytest.approx(100.0, abs=0.01)
+    assert 102.0 < float(sharp.max()) < 115.0
+    assert torch.allclose(flat[..., 56:], sharp[..., 56:], atol=0.1)

@@ -21,7 +21,7 @@ class Cohort(StrEnum):
 class HeartRanges:
     """Size, place and shape of the heart relative to the atlas (a normal adult)."""
 
-    scale: Range = (0.75, 1.1)
+    scale: Range = (0.72, 1.06)
     axis_scale: Range = (0.92, 1.08)
     rotation_sd_deg: tuple[float, float, float] = (8.0, 7.0, 7.0)
     carina_mm: float = 46.0  # height of the carina above the atlas origin

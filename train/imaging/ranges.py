@@ -16,6 +16,8 @@ class ImagingRanges:
     """
 
     psf_sigma_mm: Range = (0.45, 0.85)
+    enhancing: float = 0.4  # share of kernels that overshoot at edges
+    edge_gain: Range = (0.05, 0.35)
     noise_sd_hu: Range = (9.0, 36.0)
     noise_peak_per_mm: Range = (0.14, 0.28)
     hu_shift: Range = (-10.0, 10.0)
@@ -28,6 +30,7 @@ class Scanner:
     """One scan's drawn values; units as in :class:`ImagingRanges`."""
 
     psf_sigma_mm: float
+    edge_gain: float
     noise_sd_hu: float
     noise_peak_per_mm: float
     hu_shift: float

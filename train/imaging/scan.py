@@ -9,6 +9,7 @@ from torch import Tensor
 from train.imaging.ranges import ImagingRanges, Scanner
 
 _STREAK_THRESHOLD_HU = 1400.0
+_OVERSHOOT_MM = 1.3
 
 
 def draw_scanner(rng: np.random.Generator, ranges: ImagingRanges) -> Scanner:
@@ -16,6 +17,7 @@ def draw_scanner(rng: np.random.Generator, ranges: ImagingRanges) -> Scanner:
     low, high = np.log(ranges.noise_sd_hu)
     return Scanner(
         psf_sigma_mm=rng.uniform(*ranges.psf_sigma_mm),
+        edge_gain=rng.uniform(*ranges.edge_gain) if rng.random() < ranges.enhancing else 0.0,
         noise_sd_hu=float(np.exp(rng.uniform(low, high))),
         noise_peak_per_mm=rng.uniform(*ranges.noise_peak_per_mm),
         hu_shift=rng.uniform(*ranges.hu_shift),
@@ -34,6 +36,14 @@ def blur(image: Tensor, spacing_mm: tuple[float, float], sigma_mm: float) -> Ten
     for axis, step in ((1, spacing_mm[0]), (2, spacing_mm[1])):
         image = _smoothed(image, sigma_mm / step, axis)
     return image
+
+
+def resolve(image: Tensor, spacing_mm: tuple[float, float], scanner: Scanner) -> Tensor:
+    """What the kernel makes of slices: the point spread, and with enhancing kernels an overshoot at edges."""
+    sharp = blur(image, spacing_mm, scanner.psf_sigma_mm)
+    if scanner.edge_gain == 0:
+        return sharp
+    return sharp + scanner.edge_gain * (sharp - blur(sharp, spacing_mm, _OVERSHOOT_MM))
 
 
 def noise(
