@@ -28,6 +28,7 @@ from node.domain.series import SliceGeometry
 _UNIT = 1e-2
 _LEAST_SPACING_MM, _MOST_SPACING_MM = 0.01, 50.0
 _MASS_FACTORS = (0.4, 1.6)  # mg/cm³ per HU over all tube voltages and patient sizes; 0.74 to 0.83 at 120 kV
+_FARTHEST_MM, _MOST_RESCALE = 1e5, 1e6
 _INT16 = np.iinfo(np.int16)
 UNSPECIFIED = "US"  # PS3.3 C.11.1.1.2; widespread tools write it over a CT's implied HU
 
@@ -67,14 +68,14 @@ class Plane:
         """Why this slice cannot be part of a volume; nothing if it can."""
         yield from self.form.faults()
         geometry = self.geometry
-        if geometry.position_lps_mm is None or not _finite(geometry.position_lps_mm):
+        if geometry.position_lps_mm is None or not _within(geometry.position_lps_mm, _FARTHEST_MM):
             yield "no usable image position"
         if geometry.orientation is None or not _perpendicular_units(geometry.orientation):
             yield "no usable image orientation"
         spacing = geometry.pixel_spacing_mm
         if spacing is None or not all(_LEAST_SPACING_MM <= side <= _MOST_SPACING_MM for side in spacing):
             yield f"no usable pixel spacing{'' if spacing is None else f' ({spacing[0]:g} x {spacing[1]:g} mm)'}"
-        if self.slope is None or self.intercept is None or not _finite((self.slope, self.intercept)) or not self.slope:
+        if not self.slope or self.intercept is None or not _within((self.slope, self.intercept), _MOST_RESCALE):
             yield "no usable rescale slope and intercept"
         if self.rescale_type not in ("", "HU", UNSPECIFIED):
             yield f"the values are {self.rescale_type}, not Hounsfield units"
@@ -209,12 +210,13 @@ def _as_stored(value: float, *, signed: bool) -> float:
     return value + (1 << 16) if not signed and value < 0 else value
 
 
-def _finite(values: tuple[float, ...]) -> bool:
-    return all(math.isfinite(value) for value in values)
+def _within(values: tuple[float, ...], most: float) -> bool:
+    """Whether all values are finite and none is farther from zero than ``most``."""
+    return all(abs(value) <= most for value in values)  # false for NaN
 
 
 def _perpendicular_units(cosines: tuple[float, ...]) -> bool:
-    if not _finite(cosines):
+    if not _within(cosines, 1 + _UNIT):
         return False
     row, column = np.asarray(cosines[:3]), np.asarray(cosines[3:])
     lengths = (float(np.linalg.norm(row)), float(np.linalg.norm(column)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 
 import gdcm
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.pixels.encoders.base import get_encoder
@@ -27,7 +30,17 @@ from model.volume import CtVolume
 from node.dicom.pixels import codestream_size
 from node.dicom.volumes import read_volume
 from node.domain.errors import Malformed, Unreadable
-from tests.dicom_series import PADDED_HU, Style, ct_series, encapsulated, enhanced_ct, thorax, turned, write_series
+from tests.dicom_series import (
+    PADDED_HU,
+    Style,
+    ct_series,
+    encapsulated,
+    enhanced_ct,
+    file_bytes,
+    thorax,
+    turned,
+    write_series,
+)
 
 ANATOMY = thorax()
 
@@ -270,6 +283,8 @@ REFUSED = {
     "no orientation": (lambda: changed(1, ImageOrientationPatient=None), "no usable image orientation"),
     "skew orientation": (lambda: changed(1, ImageOrientationPatient=[1, 0, 0, 1, 0, 0]), "no usable image orientation"),
     "zero spacing": (lambda: changed(1, PixelSpacing=[0, 0]), r"no usable pixel spacing \(0 x 0 mm\)"),
+    "a position out of this world": (lambda: changed(1, ImagePositionPatient=[0, 0, 1e20]), "no usable image position"),
+    "a slope out of this world": (lambda: changed(1, RescaleSlope=1e20), "rescale slope"),
     "no rescale": (lambda: changed(1, RescaleSlope=None), "rescale slope"),
     "slope zero": (lambda: changed(1, RescaleSlope=0), "rescale slope"),
     "not HU": (lambda: changed(1, RescaleType="ED"), "the values are ED, not Hounsfield units"),
@@ -358,3 +373,37 @@ def test_a_broken_codestream_is_unreadable(tmp_path: Path):
         image.PixelData = image.PixelData[:200] + b"\xff" * (len(image.PixelData) - 208) + image.PixelData[-8:]
     with pytest.raises((Unreadable, Malformed)):
         read(images, tmp_path)
+
+
+DAMAGED = [
+    [file_bytes(image) for image in ct_series(thorax(3, 4, 5))],
+    [
+        file_bytes(image)
+        for image in ct_series(thorax(3, 4, 5), Style(syntax=ImplicitVRLittleEndian, slope=0.5, padding=7))
+    ],
+    [file_bytes(enhanced_ct(thorax(3, 4, 5)))],
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.sampled_from(DAMAGED),
+    which=st.integers(0, 2),
+    changes=st.lists(st.tuples(st.integers(132, 5000), st.binary(min_size=1, max_size=4)), max_size=6),
+    cut=st.one_of(st.none(), st.integers(0, 2000)),
+)
+def test_any_damage_is_read_or_named(seed, which, changes, cut, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("damaged")
+    files = [bytearray(data) for data in seed]
+    target = files[which % len(files)]
+    for at, new in changes:
+        start = at % len(target)
+        target[start : start + len(new)] = new
+    if cut is not None:
+        del target[cut:]
+    paths = []
+    for number, data in enumerate(files):
+        paths.append(folder / str(number))
+        paths[-1].write_bytes(data)
+    with contextlib.suppress(Malformed, Unreadable):
+        read_volume(paths)
