@@ -25,6 +25,7 @@ _log = structlog.get_logger(__name__)
 _LEASE = timedelta(minutes=10)
 _LOOK_SECONDS = 1.0
 _SULK_SECONDS = 2.0  # after the ledger did not answer
+_PATIENT = Backoff(attempts=None)  # what a stage waits for is a disk or a database: it never gives up on those
 _MOST_AT_ONCE = 16  # objects that go over one association
 
 
@@ -111,7 +112,7 @@ class StageWorker(Worker):
         try:
             outcome = self._handlers[work.stage](work)
         except Exception as error:  # noqa: BLE001 - the settler tells errors from faults
-            self._settler.failed(work, error, Backoff())
+            self._settler.failed(work, error, _PATIENT)
             return True
         self._settler.done(work, outcome)
         self._on_done()
