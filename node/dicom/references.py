@@ -52,6 +52,7 @@ _EQUIPMENT: Final = (
 _OTHERS: Final = ("SpecificCharacterSet", "BodyPartExamined", "SeriesNumber", "FrameOfReferenceUID")
 _ORDER: Final = ("RequestedProcedureID", "RequestedProcedureDescription", "ScheduledProcedureStepID")
 _ISSUER: Final = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType")
+_ABSENT: Final = Elements(memoryview(b""), {}, explicit=True)
 _CARRIED: Final = (*PATIENT, *STUDY, *OPTIONAL, *LOSSY, *_EQUIPMENT, *_OTHERS)
 
 
@@ -102,30 +103,44 @@ class Source:
         return float(np.median(np.abs(np.diff(places)))) if len(places) > 1 else None
 
 
-def read_source(paths: Sequence[Path]) -> Source:
+def read_source(paths: Sequence[Path], planes: Sequence[tuple[str, int]] | None = None) -> Source:
     """Read the headers of a source series.
 
     Parameters
     ----------
     paths
-        Part-10 files in slice order: CT images, or one multi-frame CT, whose frames are put in slice order here.
+        Part-10 files in slice order: CT images, or multi-frame CT, whose frames are put in slice order here.
+    planes
+        (SOP Instance UID, frame number from 1) of each slice, in slice order, where not all planes of the files were
+        read (one phase of several, say).
 
     Raises
     ------
     Malformed
         A file is not DICOM.
     Unreadable
-        A plane has no position, orientation or pixel spacing.
+        A plane has no position, orientation or pixel spacing, or a wanted plane is in none of the files.
 
     """
     if not paths:
         raise Unreadable("a source needs at least one file")
     first = _elements(paths[0], None)
     if first.uid("SOPClassUID") in (ENHANCED_CT, LEGACY_ENHANCED_CT):
-        return _multi_frame(first)
-    last = tag_of("ImageOrientationPatient")
-    planes = [_plane(first), *(_plane(_elements(path, last)) for path in paths[1:])]
-    return _source(first, planes, first, first)
+        images = [first, *(_elements(path, None) for path in paths[1:])]
+        groups = groups_of(first, 0)
+        upright = macro(groups, "PlaneOrientationSequence") or _ABSENT
+        measures = macro(groups, "PixelMeasuresSequence") or _ABSENT
+        found = _in_order([plane for image in images for plane in _frames(image)], upright)
+    else:
+        last = tag_of("ImageOrientationPatient")
+        upright = measures = first
+        found = [_plane(first), *(_plane(_elements(path, last)) for path in paths[1:])]
+    if planes is not None:
+        by_name = {(plane.sop_uid, plane.frame or 1): plane for plane in found}
+        if not by_name.keys() >= set(planes):
+            raise Unreadable("a slice that was read is in none of the source files")
+        found = [by_name[name] for name in planes]
+    return _source(first, found, upright, measures)
 
 
 def _elements(path: Path, last: int | None) -> Elements:
@@ -143,18 +158,18 @@ def _plane(image: Elements, holder: Elements | None = None, frame: int | None = 
     )
 
 
-def _multi_frame(image: Elements) -> Source:
+def _frames(image: Elements) -> list[Plane]:
     shared = groups_of(image, None)
-    frames = [[own, *shared] for own in image.items("PerFrameFunctionalGroupsSequence")]
-    if not frames:
+    own = image.items("PerFrameFunctionalGroupsSequence")
+    if not own:
         raise Unreadable("a multi-frame source without functional groups has no geometry")
-    absent = Elements(memoryview(b""), {}, explicit=True)
-    upright = macro(frames[0], "PlaneOrientationSequence") or absent
-    places = [macro(groups, "PlanePositionSequence") or absent for groups in frames]
-    planes = [_plane(image, place, number) for number, place in enumerate(places, start=1)]
+    places = [macro([groups, *shared], "PlanePositionSequence") or _ABSENT for groups in own]
+    return [_plane(image, place, number) for number, place in enumerate(places, start=1)]
+
+
+def _in_order(planes: list[Plane], upright: Elements) -> list[Plane]:
     along = _along_normal(planes, _decimals(upright, "ImageOrientationPatient", 6))
-    ordered = [planes[index] for index in np.argsort(along, kind="stable")]
-    return _source(image, ordered, upright, macro(frames[0], "PixelMeasuresSequence") or absent)
+    return [planes[index] for index in np.argsort(along, kind="stable")]
 
 
 def _source(image: Elements, planes: Sequence[Plane], upright: Elements, measures: Elements) -> Source:

@@ -56,11 +56,12 @@ def segments_of(request: Request) -> tuple[Segment, ...]:
 
 def vessel_areas(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
     """(labels, slices): how many pixels each label, the background left at zero, has in each slice."""
-    slices, rows, columns = labels.shape
-    places = np.flatnonzero(labels)
-    values = labels.ravel()[places].astype(np.intp)
-    counted = np.bincount(values * slices + places // (rows * columns), minlength=(len(Vessel) + 1) * slices)
-    return counted.reshape(-1, slices)
+    slices = labels.shape[0]
+    areas = np.zeros((len(Vessel) + 1, slices), np.intp)
+    for at in np.flatnonzero(labels.reshape(slices, -1).max(axis=1)):
+        present = labels[at][labels[at] > 0]
+        areas[:, at] = np.bincount(present, minlength=len(areas))
+    return areas
 
 
 def tracking_id(region: str) -> str:

@@ -26,6 +26,31 @@ def test_frames_of_an_enhanced_image_are_put_in_slice_order(tmp_path):
     assert source.slice_thickness == "3.0"
 
 
+def test_only_the_planes_that_were_read_are_taken(tmp_path):
+    paths = Case().write_enhanced(tmp_path)
+    wanted = [(f"{SERIES_UID}.77", frame) for frame in (5, 3, 1)]
+    source = read_source(paths, wanted)
+    assert [(plane.sop_uid, plane.frame) for plane in source.planes] == wanted
+    assert source.shape == (3, 64, 80)
+    assert source.slice_spacing_mm == pytest.approx(5.0)
+    with pytest.raises(Unreadable, match="none of the source files"):
+        read_source(paths, [(f"{SERIES_UID}.77", 7)])
+
+
+def test_frames_of_several_files_make_one_stack(tmp_path):
+    def upper(dataset: Dataset) -> None:
+        dataset.SOPInstanceUID = f"{SERIES_UID}.78"
+        for frame in dataset.PerFrameFunctionalGroupsSequence:
+            place = frame.PlanePositionSequence[0].ImagePositionPatient
+            place[2] = float(place[2]) + 15.0
+
+    upper_half = Case(change=upper).write_enhanced(tmp_path / "upper")
+    source = read_source([*upper_half, *Case().write_enhanced(tmp_path / "lower")])
+    assert source.shape == (12, 64, 80)
+    assert source.sop_uids == (f"{SERIES_UID}.77", f"{SERIES_UID}.78")
+    assert source.slice_spacing_mm == pytest.approx(2.5)
+
+
 def test_slice_spacing_comes_from_positions_not_from_thickness(tmp_path):
     source = read_source(Case(step_mm=1.5).write(tmp_path))
     assert source.slice_thickness == "3.0"
