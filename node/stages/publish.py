@@ -79,7 +79,8 @@ class Publisher:
         findings = loads(self._storage.outbox.read(reading.findings))
         if not isinstance(findings, Findings):
             raise Unreadable("the stored reading is that of a declined series")
-        volume = volume_of(verdict.chosen, paths, self._policy).volume
+        loaded = volume_of(verdict.chosen, paths, self._policy)
+        volume, planes = loaded.volume, tuple(zip(loaded.sop_uids, loaded.frames, strict=True))
         labels = (
             np.zeros(volume.grid.shape, dtype=np.uint8)
             if reading.mask is None
@@ -89,7 +90,7 @@ class Publisher:
             findings=findings,
             labels=labels,
             hu=volume.hu,
-            source=read_source(paths_of(verdict.chosen, paths)),
+            source=read_source(paths_of(verdict.chosen, paths), planes),
             identity=self._identity,
             settings_sha256=reading.settings_sha256,
             made_at=self._clock(),
