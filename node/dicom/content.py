@@ -41,9 +41,9 @@ def code(concept: Code, value: Code, relation: str = CONTAINS) -> Dataset:
 
 
 def text(concept: Code, value: str, relation: str = CONTAINS) -> Dataset:
-    """A TEXT item, in ASCII."""
+    """A TEXT item, in ASCII; lines end as PS3.5 6.1.3 wants them."""
     item = _item("TEXT", concept, relation)
-    item.TextValue = plain(value) or "-"
+    item.TextValue = plain(value).replace("\n", "\r\n") or "-"
     return item
 
 

@@ -139,13 +139,41 @@ def order_item(request: Request) -> Dataset | None:
 
 
 def plain(text: str, longest: int | None = None) -> str:
-    """Text in ASCII, which every character set of DICOM holds; accents go, symbols become their nearest letters."""
-    words = text.translate(_SYMBOLS)
-    ascii_text = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode("ascii")
-    return ascii_text.replace("\\", "/")[:longest]
+    """Text in ASCII, which every character set of DICOM holds.
+
+    Accents go, symbols become their nearest letters, and what has none becomes a question mark: nothing that could
+    turn a number into another is dropped.
+    """
+    letters = unicodedata.normalize("NFKD", text.translate(_SYMBOLS))
+    kept = "".join(
+        letter if letter.isascii() else "?"
+        for letter in letters
+        if letter.isascii() or not unicodedata.combining(letter)
+    )
+    return kept.replace("\\", "/")[:longest]
 
 
-_SYMBOLS: Final = str.maketrans({"×": "x", "–": "-", "—": "-", "±": "+/-", "µ": "u", "≥": ">=", "≤": "<=", "ß": "ss"})
+_SYMBOLS: Final = str.maketrans(
+    {
+        "×": "x",
+        "±": "+/-",
+        "µ": "u",
+        "≥": ">=",
+        "≤": "<=",
+        "→": "->",
+        "\u2212": "-",  # minus
+        "\u2010": "-",  # hyphen
+        "\u2011": "-",
+        "\u2013": "-",  # dashes
+        "\u2014": "-",
+        "\u2018": "'",  # quotation marks
+        "\u2019": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "°": " deg",
+        "ß": "ss",
+    }
+)
 
 
 def _add_series(dataset: Dataset, request: Request, role: Role) -> None:
