@@ -107,7 +107,7 @@ def evaluate(
     """Read held-out phantoms with a bundle, and compare with what they hold."""
     seeds = list(_experiment(config).cohort.held_out_seeds())[:cases]
     with _bar() as bar:
-        row = bar.add_task("held-out", total=len(seeds))
+        row = bar.add_task("held-out", total=len(seeds), note="")
         result = evaluate_bundle(bundle, seeds, device, lambda: bar.advance(row))
     console.print(to_markdown(result))
     if out is not None:
@@ -125,7 +125,7 @@ def _make(folder: Path, seeds: range, device: str) -> None:
     recipe = training_resolution()
     target = choose_device(device).type
     with _bar() as bar:
-        row = bar.add_task("cases", total=len(seeds))
+        row = bar.add_task("cases", total=len(seeds), note="")
         for seed in seeds:
             if not case_path(folder, seed).is_file():
                 Prepared.of(make_case(seed, recipe, target)).write(case_path(folder, seed))

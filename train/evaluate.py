@@ -161,7 +161,8 @@ def summarise(results: Sequence[CaseResult]) -> Summary:
     """Pool all cases; Dice is over the voxels of all cases together."""
     counts = np.array([result.voxels for result in results]).sum(axis=0)
     cac = REGIONS.index("CAC")
-    truth, found = (np.array([getattr(result, name)[cac] for result in results]) for name in ("truth", "found"))
+    pairs = [(result.truth[cac], result.found[cac]) for result in results]
+    truth, found = np.array(pairs).T
     lesions = sum(result.lesions for result in results)
     caught = sum(result.lesions_found for result in results)
     errors = [result.centre_error_mm for result in results if result.centre_error_mm is not None]
@@ -170,12 +171,8 @@ def summarise(results: Sequence[CaseResult]) -> Summary:
         dice=tuple(_ratio(2 * both, true + ours) for true, ours, both in counts.tolist()),
         correlation=float(np.corrcoef(truth, found)[0, 1]) if truth.std() and found.std() else float("nan"),
         mean_error=float(np.abs(truth - found).mean()),
-        categories_right=float(
-            np.mean([risk.category(a) == risk.category(b) for a, b in zip(truth, found, strict=True)])
-        ),
-        inside_interval=float(
-            np.mean([r.interval[0] <= t <= r.interval[1] for r, t in zip(results, truth.tolist(), strict=True)])
-        ),
+        categories_right=float(np.mean([risk.category(a) == risk.category(b) for a, b in pairs])),
+        inside_interval=float(np.mean([r.interval[0] <= r.truth[cac] <= r.interval[1] for r in results])),
         lesions=lesions,
         found=_ratio(caught, lesions),
         right=_ratio(sum(result.lesions_right for result in results), caught),

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import train.cli
+import train.evaluate
+from model.bundle import CARD, MANIFEST, load_bundle
+from tests.plain_case import plain_case
+from train.cli import app
+
+EXPERIMENT = """
+name = "test"
+seed = 2
+[cohort]
+cases = 2
+held_out_cases = 2
+[coarse_network]
+filters = 2
+levels = 1
+[fine_network]
+filters = 2
+levels = 2
+[coarse]
+steps = 2
+batch = 1
+[fine]
+steps = 2
+batch = 1
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(train.cli, "make_case", lambda seed, *_: plain_case(seed))
+    monkeypatch.setattr(train.evaluate, "make_case", lambda seed, *_: plain_case(seed))
+    config = tmp_path / "experiment.toml"
+    config.write_text(EXPERIMENT)
+
+    def invoke(*arguments: object, code=0):
+        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    invoke.config, invoke.folder = config, tmp_path / "run"
+    return invoke
+
+
+def test_from_phantoms_to_a_bundle_that_reads(run, tmp_path):
+    options = ("--run", run.folder, "--config", run.config)
+    run("prepare", *options)
+    assert len(list((run.folder / "cases").iterdir())) == 2
+    run("fit", *options, "--device", "cpu")
+    out = tmp_path / "bundle"
+    assert "test 1 sha256" in run("export", out, *options, "--background-prior", 0.5)
+    bundle = load_bundle(out)
+    assert bundle.calibration.background_prior == 0.5
+    assert bundle.identity.trained_on == "2 synthetic phantoms (seeds 1 to 2); no patient data."
+    manifest = json.loads((out / MANIFEST).read_text())
+    assert manifest["experiment"]["steps_done"] == {"coarse": 2, "fine": 2}
+    assert manifest["experiment"]["seed"] == 2
+    assert "esearch use only" in (out / CARD).read_text()
+    (out / CARD).write_text("written by hand")
+    run("export", out, *options)
+    assert (out / CARD).read_text() == "written by hand"
+    table = run("evaluate", out, "--config", run.config, "--out", tmp_path / "figures", "--device", "cpu")
+    assert "held-out phantoms" in table
+    assert len((tmp_path / "figures" / "evaluation.csv").read_text().splitlines()) == 3
+
+
+def test_cases_that_exist_are_kept(run, monkeypatch):
+    run("phantom", run.folder, "--cases", 2)
+
+    def never(*_: object):
+        raise AssertionError
+
+    monkeypatch.setattr(train.cli, "make_case", never)
+    run("phantom", run.folder, "--cases", 2)
+
+
+def test_one_network_at_a_time(run):
+    options = ("--run", run.folder, "--config", run.config)
+    run("prepare", *options)
+    run("fit", "fine", *options, "--device", "cpu", "--threads", 1)
+    assert (run.folder / "fine").is_dir()
+    assert not (run.folder / "coarse").exists()
+    run("fit", "medium", *options, code=2)
