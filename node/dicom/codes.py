@@ -123,7 +123,12 @@ HU: Final = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 MG_PER_CM3: Final = Code("mg/cm3", "UCUM", "mg/cm3")
 MG_PER_HU_CM3: Final = Code("mg/[hnsf'U].cm3", "UCUM", "mg/HU.cm3")
 KV: Final = Code("kV", "UCUM", "kilovolt")
-UNITS_BY_SUFFIX: Final = {"_hu": HU, "_mm": Code("mm", "UCUM", "millimeter"), "_percent": Code("%", "UCUM", "percent")}
+UNITS_BY_SUFFIX: Final = {
+    "_hu": HU,
+    "_mm3": MM3,
+    "_mm": Code("mm", "UCUM", "millimeter"),
+    "_percent": Code("%", "UCUM", "percent"),
+}
 
 # Measurements and methods (TID 3905, TID 1419)
 CORONARY_SCORE: Final = _sct("450360000", "Coronary artery calcium score")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -180,6 +181,8 @@ def _quality_item(key: str, value: object) -> Dataset:
     concept = codes.private(key.upper().replace("_", "-"), f"Image quality: {key.replace('_', ' ')}")
     if isinstance(value, bool):
         return code(concept, codes.YES if value else codes.NO)
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return text(concept, "not measured")
     if isinstance(value, (int, float)):
         units = (unit for suffix, unit in codes.UNITS_BY_SUFFIX.items() if key.endswith(suffix))
         return number(concept, value, next(units, codes.NO_UNITS))

@@ -159,7 +159,8 @@ def test_the_interval_is_the_uncertainty_of_the_score(source):
 
 
 def test_quality_is_told_with_units(source):
-    case = Case(quality={"noise_sd_hu": 18.25, "metal": True, "flags": ["noise", "motion"], "gating": "unknown"})
+    quality = {"noise_sd_hu": 18.25, "metal": True, "flags": ["noise", "motion"], "gating": "unknown"}
+    case = Case(quality=quality | {"metal_mm3": 2, "blood_pool_hu": None, "coverage_mm": float("nan")})
     total = groups(read(built(case.request_of(source), Role.SR)[Role.SR]))["Calcium CAC"]
     noise = children(total, "NOISE-SD-HU")[0].MeasuredValueSequence[0]
     assert noise.FloatingPointValue == 18.25
@@ -167,6 +168,10 @@ def test_quality_is_told_with_units(source):
     assert children(total, "METAL")[0].ConceptCodeSequence[0].CodeMeaning == "Yes"
     assert children(total, "FLAGS")[0].TextValue == "noise; motion"
     assert children(total, "GATING")[0].TextValue == "unknown"
+    metal = children(total, "METAL-MM3")[0].MeasuredValueSequence[0]
+    assert metal.MeasurementUnitsCodeSequence[0].CodeValue == "mm3"
+    assert children(total, "BLOOD-POOL-HU")[0].TextValue == "not measured"
+    assert children(total, "COVERAGE-MM")[0].TextValue == "not measured"
 
 
 def test_qualities_with_long_names_get_codes_of_their_own(source):
