@@ -19,7 +19,7 @@ from train.anatomy.thorax import Skeleton
 
 
 def mitral_ring(heart: Heart) -> Tensor:
-    """Signed distance-like field of the mitral annulus: where left atrium, left ventricle's wall and outside meet."""
+    """Field that is negative in the mitral valve and its annulus: where left atrium and left ventricle meet."""
     return torch.stack([heart.la.abs() - 3, heart.lv_wall.abs() - 5, heart.muscle() - 1]).amax(dim=0)
 
 
@@ -30,7 +30,8 @@ def other_calcium(
     frame = heart.frame
     found: list[Balls] = []
     if rng.random() < odds.mitral_annulus:
-        found.append(wall_sheets(rng, int(rng.integers(1, 7)), frame, mitral_ring(heart) + 0.5, CONFUSER))
+        rim = torch.maximum(mitral_ring(heart) + 0.5, -10 - heart.muscle())  # the free wall's side, beside the LCx
+        found.append(wall_sheets(rng, int(rng.integers(1, 6)), frame, rim, CONFUSER, spread_mm=rng.uniform(1.5, 5)))
     if rng.random() < odds.papillary:
         deep = torch.where(heart.aortic_height < -25, heart.lv + 4, torch.full_like(heart.lv, 99.0))
         found.append(wall_sheets(rng, int(rng.integers(1, 3)), frame, deep, CONFUSER))

@@ -57,15 +57,20 @@ def aortic_calcium(rng: np.random.Generator, burden: Burden, heart: Heart, desce
     return joined([ascending, descending])
 
 
-def wall_sheets(rng: np.random.Generator, count: int, frame: Frame, surface: Tensor, label: int) -> Balls:
-    """Calcified patches on the zero surface of a field; none if the surface lies outside the lattice."""
+def wall_sheets(
+    rng: np.random.Generator, count: int, frame: Frame, surface: Tensor, label: int, *, spread_mm: float = 2.2
+) -> Balls:
+    """Calcified patches on the zero surface of a field; none if the surface lies outside the lattice.
+
+    Their half widths are exponential with mean ``spread_mm``, at most four times that.
+    """
     seats = frame.position(torch.nonzero(surface.abs() < 0.9).cpu().numpy())
     if len(seats) == 0:
         return joined([])
     parts = []
     for _ in range(count):
         seat = seats[rng.integers(len(seats))]
-        extent = min(0.8 + rng.exponential(2.2), 9.0)
+        extent = 0.8 + min(rng.exponential(spread_mm), 4 * spread_mm)
         near = seats[np.linalg.norm(seats - seat, axis=1) < extent]
         near = near[rng.permutation(len(near))[:60]]
         filled = np.concatenate([near + rng.standard_normal(near.shape) * 0.5 for _ in range(2)] + [seat[None]])

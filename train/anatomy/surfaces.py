@@ -94,7 +94,7 @@ def signed_distance(inside: NDArray[np.bool_], step_mm: float) -> NDArray[np.flo
 
 
 def fill(surface: Surface, lattice: Lattice, seed: int = 0) -> NDArray[np.bool_]:
-    """Mask of what a surface encloses; small leaks of the mesh are closed first."""
+    """Mask of what a surface encloses; small leaks of the mesh are closed first. About half a step too large."""
     shell = np.zeros(lattice.shape, dtype=bool)
     shell[tuple(lattice.nearest(scatter(surface, seed)).T)] = True
     shell = ndimage.binary_closing(shell, iterations=_CLOSING_STEPS)
