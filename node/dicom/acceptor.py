@@ -55,16 +55,29 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedPeer:
-    """A peer that may associate: its AE title, and the network (CIDR) or address it calls from; "" is any."""
+    """A peer that may associate: its AE title, and the network (CIDR) or address it calls from; "" is any.
+
+    Raises
+    ------
+    ValueError
+        If ``host`` is neither an address nor a network: a name could not be checked when it matters.
+
+    """
 
     ae_title: str = ""
     host: str = ""
+
+    def __post_init__(self) -> None:
+        if self.host:
+            ip_network(self.host, strict=False)
 
     def admits(self, calling: str, address: str) -> bool:
         """Whether a caller is this peer."""
         if self.ae_title and self.ae_title != calling:
             return False
-        return not self.host or ip_address(address) in ip_network(self.host, strict=False)
+        from_where = ip_address(address)
+        from_where = getattr(from_where, "ipv4_mapped", None) or from_where  # how a dual-stack socket shows IPv4
+        return not self.host or from_where in ip_network(self.host, strict=False)
 
 
 class BoundedServer(ThreadedAssociationServer):

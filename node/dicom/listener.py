@@ -28,7 +28,7 @@ from node.dicom.acceptor import AllowedPeer, BoundedServer, Limits, prepare, ser
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.headers import identity_of
-from node.dicom.statuses import Status, comment_on, status_of
+from node.dicom.statuses import Status, comment_on, mismatch, status_of
 from node.domain.identity import short
 from node.domain.series import Peer
 
@@ -174,7 +174,8 @@ class Listener:
             entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
         entity.add_supported_context(VERIFICATION)
         handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, self._connected),
+            (evt.EVT_CONN_OPEN, lambda event: prepare(event.assoc, limits)),
+            (evt.EVT_CONN_OPEN, lambda event: serve_at_once(event.assoc)),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_ACCEPTED, self._opened),
             (evt.EVT_ACSE_RECV, self._told),
@@ -189,13 +190,20 @@ class Listener:
         server.most_connections = limits.associations + limits.strangers
         return server
 
-    def _connected(self, event: Event) -> None:
-        prepare(event.assoc, self._config.limits)
-        serve_at_once(event.assoc)
-
     def _admit(self, event: Event) -> None:
         """Reject an association that is not for us, from a stranger, or one too many (PS3.8 9.3.4)."""
-        association = event.assoc
+        try:
+            refusal = self._refusal(event.assoc)
+        except Exception as error:  # noqa: BLE001 - the library would log it and let the peer in
+            log.error("an association could not be judged and is rejected: %s", type(error).__name__)  # noqa: TRY400 - text
+            refusal = (2, 1, 1)
+        if refusal is not None:
+            event.assoc.acse.send_reject(*refusal)
+            event.assoc.is_rejected = True
+            event.assoc.kill()
+
+    def _refusal(self, association: Association) -> tuple[int, int, int] | None:
+        """(result, source, reason) of a rejection; None to accept."""
         request = cast("A_ASSOCIATE", association.requestor.primitive)
         calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
         address = association.requestor.address
@@ -207,11 +215,9 @@ class Listener:
         elif self._stopping.is_set() or self.open_associations >= self._config.limits.associations:
             refusal, why = (2, 3, 2), "local limit exceeded"
         else:
-            return
+            return None
         log.warning("association of %r at %s for %r rejected: %s", calling, address, called, why)
-        association.acse.send_reject(*refusal)
-        association.is_rejected = True
-        association.kill()
+        return refusal
 
     def _opened(self, event: Event) -> None:
         association = event.assoc
@@ -268,7 +274,8 @@ class Listener:
         )
         try:
             data = cast("BytesIO", message.DataSet).getvalue()
-            wrong = _mismatch(data, request)
+            named = identity_of(data, request.transfer_syntax_uid)
+            wrong = mismatch(named, (request.sop_class_uid, request.sop_uid))
             if wrong is not None:
                 return wrong
             self._on_store(data, request)
@@ -286,12 +293,3 @@ class Listener:
             dead = {each: self._ends.get(each, Closed.LOST) for each in self._peers if not each.is_alive()}
         for association, how in dead.items():
             self._closed(association, how)
-
-
-def _mismatch(data: bytes, request: StoreRequest) -> Dataset | None:
-    sop_class_uid, sop_uid = identity_of(data, request.transfer_syntax_uid)
-    if sop_class_uid and sop_class_uid != request.sop_class_uid:
-        return comment_on(Status.NOT_THE_CLASS, "SOP class differs between request and data set")
-    if sop_uid and sop_uid != request.sop_uid:
-        return comment_on(Status.NOT_THE_CLASS, "SOP instance differs between request and data set")
-    return None

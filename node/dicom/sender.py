@@ -27,6 +27,7 @@ from typing import Any, cast
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationSocket
@@ -170,7 +171,7 @@ class Sender:
                 contexts=contexts,
                 ae_title=self._peer.ae_title,
                 max_pdu=limits.pdu_bytes,
-                evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: prepare(event.assoc, limits))],
+                evt_handlers=[(evt.EVT_CONN_OPEN, _connected, [limits])],
             )
         except OSError as fault:  # a host name that does not resolve, no free local port
             raise PeerDown(f"{self._peer.ae_title} cannot be reached ({type(fault).__name__})") from fault
@@ -215,6 +216,30 @@ def _context_for(association: Association, item: SendItem) -> PresentationContex
     raise Refused(f"the peer does not accept {name} as {name_of_class(item.transfer_syntax_uid)}")
 
 
+class _Answers(queue.Queue[Any]):
+    """The queue of decoded messages with the answers to C-STOREs kept apart.
+
+    The association's own thread takes whatever it finds in the library's queue, and pausing it, as the library's
+    send_c_store does, leaves a moment in which it takes the answer all the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: queue.Queue[C_STORE] = queue.Queue()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002 - queue's
+        """Keep an answer, or queue."""
+        if isinstance(item[1], C_STORE) and item[1].MessageIDBeingRespondedTo is not None:
+            self.stored.put(item[1])
+        else:
+            super().put(item, block, timeout)
+
+
+def _connected(event: Event, limits: Limits) -> None:
+    prepare(event.assoc, limits)
+    event.assoc.dimse.msg_queue = _Answers()
+
+
 def _exchange(association: Association, request: C_STORE, context_id: int, seconds: float) -> int:
     """Send a request and wait for the status of its response.
 
@@ -224,26 +249,19 @@ def _exchange(association: Association, request: C_STORE, context_id: int, secon
         If the connection is lost or the answer does not come in time; the association is then over.
 
     """
-    # As send_c_store does: the association's own thread must not take the response off the queue.
-    association._reactor_checkpoint.clear()  # noqa: SLF001
-    while not association._is_paused and association.is_alive():  # noqa: SLF001
-        time.sleep(0.0001)
-    try:
-        association.dimse.send_msg(request, context_id)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            try:
-                _, response = association.dimse.msg_queue.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                if association.acse.is_aborted() or not association.dul.is_alive():
-                    break
-                continue
-            status = getattr(response, "Status", None)
-            if isinstance(response, C_STORE) and isinstance(status, int):
-                return status
-            break
-    finally:
-        association._reactor_checkpoint.set()  # noqa: SLF001
+    answers = cast("_Answers", association.dimse.msg_queue).stored
+    association.dimse.send_msg(request, context_id)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            response = answers.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            if not association.is_established or not association.dul.is_alive():
+                break
+            continue
+        if response.MessageIDBeingRespondedTo == request.MessageID and isinstance(response.Status, int):
+            return response.Status
+        break
     association.abort()
     association.is_established = False
     raise PeerDown("the connection was lost, or the peer did not answer the C-STORE in time")

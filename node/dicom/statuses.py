@@ -59,3 +59,11 @@ def status_of(error: Exception, *, subject: str) -> Dataset:
     where = "".join(traceback.format_tb(error.__traceback__))  # not the text: it may quote the data set
     log.error("instance %s not kept for an unforeseen reason: %s\n%s", subject, type(error).__name__, where)
     return comment_on(Status.PROCESSING_FAILURE, "internal error, see the receiver's log")
+
+
+def mismatch(named: tuple[str, str], requested: tuple[str, str]) -> Dataset | None:
+    """A900 if the (SOP class, SOP instance) that a data set names are not the requested ones; missing ones pass."""
+    for kind, there, asked in zip(("class", "instance"), named, requested, strict=True):
+        if there and there != asked:
+            return comment_on(Status.NOT_THE_CLASS, f"SOP {kind} differs between request and data set")
+    return None

@@ -240,6 +240,25 @@ def test_allowed_peers(allow, admitted, start):
         assert (association.acceptor.primitive.result, association.acceptor.primitive.diagnostic) == (1, 3)
 
 
+def test_a_dual_stack_socket_shows_ipv4_as_mapped():
+    allow = AllowedPeer(host="10.1.0.0/16")
+    assert allow.admits("CT01", "::ffff:10.1.2.3")
+    assert not allow.admits("CT01", "::ffff:10.2.2.3")
+
+
+def test_a_host_name_cannot_be_allowed():
+    with pytest.raises(ValueError, match=r"pacs\.hospital"):
+        AllowedPeer(host="pacs.hospital")
+
+
+def test_a_fault_while_judging_lets_nobody_in(start, monkeypatch):
+    listener = start(allow=(AllowedPeer(ae_title="CT01"),))
+    monkeypatch.setattr(AllowedPeer, "admits", lambda *_: 1 / 0)
+    association = associated(listener)
+    assert association.is_rejected
+    assert association.acceptor.primitive.result == 2
+
+
 def test_unknown_sop_class_is_one_rejected_context(listener, keeper):
     association = associated(listener, [MR, CT])
     assert [str(context.abstract_syntax) for context in association.accepted_contexts] == [CT]
