@@ -102,10 +102,12 @@ class OfflineReader:
             made_at=now,
         )
         files = {_FILE_NAMES[made.role]: made.data for made in build_answers(request, tuple(_FILE_NAMES))}
+        answers_ms, drawing = _since(answering), time.perf_counter()
         files["summary.png"] = _png(request)
-        answers_ms, writing = _since(answering), time.perf_counter()
+        summary_ms, writing = _since(drawing), time.perf_counter()
         _write(folder, files)
-        findings = _timed(read.findings, {"answers": answers_ms, "write": _since(writing), "total": _since(started)})
+        parts = {"answers": answers_ms, "summary": summary_ms, "write": _since(writing), "total": _since(started)}
+        findings = _timed(read.findings, parts)
         _write(folder, {"reading.json": dumps(findings).encode("utf-8")})
         return findings
 
