@@ -187,5 +187,6 @@ def _quality_item(key: str, value: object) -> Dataset:
         units = (unit for suffix, unit in codes.UNITS_BY_SUFFIX.items() if key.endswith(suffix))
         return number(concept, value, next(units, codes.NO_UNITS))
     if isinstance(value, (list, tuple, set, frozenset)):
-        return text(concept, "; ".join(str(part) for part in value) or "none")
+        parts = (f"{part:.6g}" if isinstance(part, float) else str(part) for part in value)
+        return text(concept, "; ".join(parts) or "none")
     return text(concept, str(value))
