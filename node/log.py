@@ -9,6 +9,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from node.dicom.discretion import keep_libraries_discreet
 from node.domain.identity import short
 
 _UID_KEYS = ("series", "study", "instance", "object")
@@ -48,10 +49,10 @@ def configure(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], style: Litera
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # These libraries name patients and UIDs in their own lines; only their complaints pass.
-    for name in ("pynetdicom", "pydicom", "highdicom", "apscheduler", "alembic", "sqlalchemy", "dicomweb_client"):
-        logging.getLogger(name).setLevel(logging.WARNING if name != "pynetdicom" else logging.CRITICAL)
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    keep_libraries_discreet()
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote values out of data sets
+    for name in ("alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _hash_uids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -96,7 +96,7 @@ class OfflineReader:
             findings=read.findings,
             labels=read.labels,
             hu=read.volume.hu,
-            source=read_source(paths_of(found.verdict.chosen, found.paths)),
+            source=read_source(paths_of(found.verdict.chosen, found.paths), read.planes),
             identity=self.identity,
             settings_sha256=self.settings_sha256,
             made_at=now,

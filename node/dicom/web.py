@@ -25,6 +25,7 @@ from typing import Any
 from node.dicom.outgoing import Outcome, SendItem, all_failed, unreadable
 from node.domain.errors import Malformed, PeerDown, Refused
 
+_CREDENTIALS = frozenset((401, 403))
 _LATER = frozenset((408, 425, 429))
 _MOST_ANSWER = 1 << 24
 _FAILED, _STORED, _SOP_UID = "00081198", "00081199", "00081155"
@@ -122,6 +123,8 @@ class WebSender:
                     return error.code, bytes(error.read(_MOST_ANSWER))  # it names the reason
             if error.code >= 500 or error.code in _LATER:
                 raise PeerDown(f"the server answered {error.code}") from error
+            if error.code in _CREDENTIALS:
+                raise Refused(f"the server refused the user name, password or token ({error.code})") from error
             raise Refused(f"the server answered {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
             raise PeerDown(f"the server cannot be reached ({type(error).__name__})") from error

@@ -27,11 +27,15 @@ from node.domain.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReadStack:
-    """A read stack: what was found, where (uint8 labels on the grid of the volume), and the volume itself."""
+    """A read stack: what was found, where (uint8 labels on the grid of the volume), and the volume itself.
+
+    ``planes`` are the SOP Instance UID and frame number (from 1) of each slice, in order.
+    """
 
     findings: Findings
     labels: NDArray[np.uint8]
     volume: CtVolume
+    planes: tuple[tuple[str, int], ...]
 
 
 def paths_of(group: SliceGroup, paths: Mapping[str, Path]) -> list[Path]:
@@ -76,6 +80,7 @@ def read_stack(verdict: Verdict, paths: Mapping[str, Path], reader: Reader, poli
         ),
         labels=reading.mask.labels,
         volume=loaded.volume,
+        planes=tuple(zip(loaded.sop_uids, loaded.frames, strict=True)),
     )
 
 
