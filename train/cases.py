@@ -73,6 +73,8 @@ class Recipe:
         Slice spacings, one of which is drawn.
     slices
         Number of slices, both ends included.
+    shortest_mm
+        More slices are taken where the drawn number would cover less: scans run from the carina into the abdomen.
     per_slice
         Sub-slices a slice is averaged from.
     lattice_mm
@@ -87,6 +89,7 @@ class Recipe:
     field_of_view_mm: tuple[float, float] = (170.0, 250.0)
     slice_mm: tuple[float, ...] = (3.0, 3.0, 2.5)
     slices: tuple[int, int] = (40, 57)
+    shortest_mm: float = 124.0
     per_slice: int = 2
     lattice_mm: float = 2.5
     territory_mm: float = 4.5
@@ -121,7 +124,7 @@ def draw_grid(seed: int, recipe: Recipe) -> PixelGrid:
     view = rng.uniform(*recipe.field_of_view_mm)
     pixel = recipe.pixel_mm if recipe.pixel_mm is not None else round(view / recipe.matrix, 4)
     step = recipe.slice_mm[rng.integers(len(recipe.slice_mm))]
-    count = int(rng.integers(recipe.slices[0], recipe.slices[1] + 1))
+    count = max(int(rng.integers(recipe.slices[0], recipe.slices[1] + 1)), int(np.ceil(recipe.shortest_mm / step)))
     return PixelGrid(
         shape=(count, recipe.matrix, recipe.matrix), spacing_mm=(step, pixel, pixel), per_slice=recipe.per_slice
     )
