@@ -51,9 +51,11 @@ def request_of(image: Dataset, peer: Peer | None = None) -> StoreRequest:
 class Rig:
     """The stores of a node under one root, and the ways tests put things into them."""
 
-    def __init__(self, root: Path, empty_ledger: Path, reserve_bytes: int = 0) -> None:
+    def __init__(self, root: Path, ledger: Path | None, reserve_bytes: int = 0) -> None:
+        """Over a copy of a ``ledger`` file, or over what lies under ``root`` already."""
         root.mkdir(parents=True, exist_ok=True)
-        shutil.copy(empty_ledger, root / "ledger.sqlite")
+        if ledger is not None:
+            shutil.copy(ledger, root / "ledger.sqlite")
         self.root = root
         self.url = f"sqlite:///{root}/ledger.sqlite"
         self.clock = Clock()
