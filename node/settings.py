@@ -81,7 +81,7 @@ class ScpSettings(_Part):
         description="Senders that may connect, each an AE title and an address or network; empty: any (said at start).",
     )
     accept_any_called: bool = Field(default=False, description="Answer to any called AE title, not only the node's.")
-    maximum_associations: int = Field(default=50, ge=1, le=1000, description="Associations served at once.")
+    maximum_associations: int = Field(default=32, ge=1, le=1000, description="Associations served at once.")
     idle_seconds: Seconds = Field(default=60, description="An association idle for so long is aborted.")
 
 
