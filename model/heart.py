@@ -16,7 +16,7 @@ from model.preprocess import Millimetre, Upright, coarse_input
 from model.volume import Vector
 
 GATE_MARGIN_MM: Final = 12.0
-"""Coronaries lie within this distance of the localised heart."""
+"""Coronaries and the valve lie within this distance of the localised heart, aortic calcium of the heart or aorta."""
 
 _CUT_CM2: Final = 12.0
 _SIDES: Final = (("feet", "head"), ("front", "back"), ("right", "left"))
@@ -57,23 +57,24 @@ class Located:
     ----------
     centre
         (slice, row, column) of the heart's centre in the millimetre grid, fractional.
-    gate
-        bool (slices, rows, columns) at about 4 mm: the heart and a margin around it.
+    near_heart, near_aorta
+        bool (slices, rows, columns) at about 4 mm: the heart and a margin around it; the same of heart and aorta.
     span
-        Millimetre-grid voxels per gate voxel along each axis.
+        Millimetre-grid voxels per such voxel along each axis.
 
     """
 
     finding: HeartFinding
     centre: NDArray[np.float64]
-    gate: NDArray[np.bool_]
+    near_heart: NDArray[np.bool_]
+    near_aorta: NDArray[np.bool_]
     span: tuple[float, float, float]
 
     def near(self, place: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether places (n, 3) of the millimetre grid lie in the heart or its margin."""
+        """Whether places (n, 3) of the millimetre grid lie near the heart, and near heart or aorta: (n, 2)."""
         index = ((place + 0.5) / np.array(self.span)).astype(np.int64)
-        index = np.clip(index, 0, np.array(self.gate.shape) - 1)
-        return np.asarray(self.gate[tuple(index.T)])
+        at = tuple(np.clip(index, 0, np.array(self.near_heart.shape) - 1).T)
+        return np.stack([self.near_heart[at], self.near_aorta[at]], axis=1)
 
 
 def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float) -> Located | None:
@@ -96,8 +97,18 @@ def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float
         truncated=_cut_sides(heart, voxel_mm),
         blood_pool_hu=_blood_pool(organs, heart, image[0, 0].cpu().numpy()),
     )
-    far = ndimage.distance_transform_edt(~heart, sampling=tuple(voxel_mm.tolist()))
-    return Located(finding=finding, centre=centre, gate=far <= GATE_MARGIN_MM, span=span)
+    return Located(
+        finding=finding,
+        centre=centre,
+        near_heart=_widened(heart, voxel_mm),
+        near_aorta=_widened(heart | (organs == Organ.AORTA), voxel_mm),
+        span=span,
+    )
+
+
+def _widened(chosen: NDArray[np.bool_], voxel_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    far = ndimage.distance_transform_edt(~chosen, sampling=tuple(voxel_mm.tolist()))
+    return np.asarray(far <= GATE_MARGIN_MM)
 
 
 def _largest(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:

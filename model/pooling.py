@@ -23,7 +23,7 @@ POSSIBLE: Final = 0.15
 
 _SHARE: Final = 0.25
 _SCORED: Final = tuple(vessel.label for vessel in Vessel)
-_GATED: Final = tuple(vessel.label for vessel in (*CORONARIES, Vessel.AV))
+_AT_HEART: Final = tuple(vessel.label for vessel in (*CORONARIES, Vessel.AV))
 _CORONARY: Final = tuple(vessel.label for vessel in CORONARIES)
 
 
@@ -79,17 +79,18 @@ def decide(
     component
         (n,) number of the 2D component, from 0.
     near
-        (count,) whether the component lies at the heart; only there can it be coronary or valve.
+        (count, 2) whether the component lies near the heart, where alone it can be coronary or valve; and whether it
+        lies near heart or aorta, where alone it can be aortic.
 
     """
     part = _cut(probability, component)
     count = int(part.max()) + 1 if part.size else 0
     shares = pool(probability, part, count)
-    at_heart = np.zeros(count, dtype=np.bool_)
-    at_heart[part] = near[component]
+    here = np.zeros((count, 2), dtype=np.bool_)
+    here[part] = near[component]
     shares[:, [Territory.BACKGROUND, Territory.CONFUSER]] *= calibration.background_prior
-    away = np.flatnonzero(~at_heart)
-    shares[np.ix_(away, np.array(_GATED))] = 0.0
+    shares[:, _AT_HEART] *= here[:, :1]
+    shares[:, Vessel.TA.label] *= here[:, 1]
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
     scored = shares[:, _SCORED]
     vessel = np.asarray(_SCORED, dtype=np.uint8)[scored.argmax(axis=1)]

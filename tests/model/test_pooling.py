@@ -21,7 +21,7 @@ def row(**shares: float):
 
 def run(rows, component, near=None, calibration=PLAIN):
     component = np.array(component)
-    near = np.ones(component.max() + 1, dtype=bool) if near is None else np.array(near)
+    near = np.ones((component.max() + 1, 2), dtype=bool) if near is None else np.array([near])
     return decide(np.stack(rows), component, near, calibration)
 
 
@@ -53,8 +53,9 @@ def test_a_confuser_that_outweighs_the_vessel_is_not_scored():
 
 def test_away_from_the_heart_nothing_is_coronary_or_valve_but_the_aorta_is():
     for vessel in ("LM", "LAD", "LCX", "RCA", "AV"):
-        assert not run([row(**{vessel: 0.99})], [0], near=[False]).possible.any()
-    assert run([row(TA=0.9)], [0], near=[False]).certain.all()
+        assert not run([row(**{vessel: 0.99})], [0], near=(False, True)).possible.any()
+    assert run([row(TA=0.9)], [0], near=(False, True)).certain.all()
+    assert not run([row(TA=0.99)], [0], near=(False, False)).possible.any()
 
 
 def test_a_component_is_cut_where_two_vessels_own_it():
@@ -82,7 +83,7 @@ def test_a_high_temperature_makes_less_sure():
 
 
 def test_nothing_in_nothing_out():
-    found = decide(np.zeros((0, 8), np.float32), np.zeros(0, np.int64), np.zeros(0, bool), PLAIN)
+    found = decide(np.zeros((0, 8), np.float32), np.zeros(0, np.int64), np.zeros((0, 2), bool), PLAIN)
     assert found.vessel.size == 0
 
 
@@ -104,7 +105,7 @@ def test_pooling_is_the_mean_of_each_group(groups, data):
 def test_certain_is_accepted_and_accepted_is_possible(data, count):
     raw = data.draw(hnp.arrays(np.float32, (count, 8), elements=st.floats(0, 1, width=32)))
     component = np.sort(data.draw(hnp.arrays(np.int64, count, elements=st.integers(0, 4))))
-    near = data.draw(hnp.arrays(np.bool_, 5))
+    near = data.draw(hnp.arrays(np.bool_, (5, 2)))
     _, component = np.unique(component, return_inverse=True)
     found = decide(softmax(raw * 8, 1.0), component, near[: component.max() + 1], PLAIN)
     assert (found.certain <= found.accepted).all()

@@ -73,9 +73,9 @@ def test_calcium_outside_the_heart_is_not_coronary(lad_reader):
     assert [lesion.slices for lesion in reading.lesions] == [(16, 17)]
 
 
-def test_aortic_calcium_may_lie_outside_the_heart():
-    reading = Reader(tiny_bundle(finds=Territory.TA), device="cpu").read(scan(beads=((16, 130, 90),)))
-    assert reading.scores.regions["TA"].agatston > 0
+def test_aortic_calcium_is_no_coronary_calcium():
+    reading = Reader(tiny_bundle(finds=Territory.TA), device="cpu").read(scan(beads=((16, 70, 90), (16, 15, 15))))
+    assert [lesion.vessel for lesion in reading.lesions] == ["TA"]
     assert reading.scores.regions["CAC"].agatston == 0
     assert reading.category == "0"
 
