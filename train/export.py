@@ -42,7 +42,10 @@ def export_bundle(
         identity=identity,
         released_for=RELEASED_FOR,
         calibration=Calibration(temperature=temperature, background_prior=background_prior),
-        experiment=experiment.as_dict() | {"steps_done": {name: steps_done(run / name) for name in ("coarse", "fine")}},
+        experiment={
+            "config": experiment.as_dict(),
+            "steps_done": {name: steps_done(run / name) for name in ("coarse", "fine")},
+        },
         coarse=averaged(UNet(experiment.coarse_network), run / "coarse"),
         fine=averaged(UNet(experiment.fine_network), run / "fine"),
     )

@@ -8,6 +8,7 @@ import train.evaluate
 from model.bundle import CARD, MANIFEST, load_bundle
 from tests.plain_case import plain_case
 from train.cli import app
+from train.config import ExperimentConfig
 
 EXPERIMENT = """
 name = "test"
@@ -58,7 +59,7 @@ def test_from_phantoms_to_a_bundle_that_reads(run, tmp_path):
     assert bundle.identity.trained_on == "2 synthetic phantoms (seeds 1 to 2); no patient data."
     manifest = json.loads((out / MANIFEST).read_text())
     assert manifest["experiment"]["steps_done"] == {"coarse": 2, "fine": 2}
-    assert manifest["experiment"]["seed"] == 2
+    assert ExperimentConfig.from_dict(manifest["experiment"]["config"]) == ExperimentConfig.load(run.config)
     assert "esearch use only" in (out / CARD).read_text()
     (out / CARD).write_text("written by hand")
     run("export", out, *options)
