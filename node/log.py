@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import Literal
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.processors import ExceptionRenderer
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from node.dicom.discretion import keep_libraries_discreet
 from node.domain.identity import short
@@ -16,7 +18,10 @@ _UID_KEYS = ("series", "study", "instance", "object")
 
 
 def configure(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], style: Literal["console", "json"]) -> None:
-    """Set up the process's logging once. Values under UID keys are hashed unless the level is DEBUG."""
+    """Set up the process's logging once.
+
+    Unless the level is DEBUG, values under UID keys are hashed, and faults say where they happened but quote nothing.
+    """
     render: Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
@@ -41,7 +46,7 @@ def configure(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], style: Litera
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.format_exc_info if level == "DEBUG" else ExceptionRenderer(_place_of_fault),
                 render,
             ],
         )
@@ -53,6 +58,16 @@ def configure(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], style: Litera
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote values out of data sets
     for name in ("alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _place_of_fault(exc_info: ExcInfo) -> str:
+    """The traceback without what the exceptions say: their text may quote a data set."""
+    lines: list[str] = []
+    error: BaseException | None = exc_info[1]
+    while error is not None:
+        lines = [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}\n", *lines]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "".join(lines).rstrip()
 
 
 def _hash_uids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -44,7 +44,7 @@ class Settler:
         }
         try:
             if isinstance(error, NotYet):
-                self._ledger.retry_later(work, self._clock(), self._clock() + _AGAIN, str(error))
+                self._ledger.retry_later(work, self._clock(), self._clock() + _AGAIN, str(error), counted=False)
             elif isinstance(error, Retryable) and not backoff.exhausted(work.attempts):
                 delay = backoff.delay(work.attempts, self._rng)
                 self._ledger.retry_later(work, self._clock(), self._clock() + delay, str(error))

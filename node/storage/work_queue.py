@@ -90,8 +90,10 @@ class WorkQueue(Store):
             fault(f"{claimed.stage}.before-commit")
         fault(f"{claimed.stage}.after-commit")
 
-    def retry_later(self, claimed: Work, now: datetime, not_before: datetime, error: str) -> None:
-        """Put claimed work back until ``not_before``, with what went wrong.
+    def retry_later(
+        self, claimed: Work, now: datetime, not_before: datetime, error: str, *, counted: bool = True
+    ) -> None:
+        """Put claimed work back until ``not_before``, with what went wrong; ``counted`` False takes the attempt back.
 
         Raises
         ------
@@ -108,6 +110,7 @@ class WorkQueue(Store):
                 not_before=not_before,
                 changed_at=now,
                 error=error,
+                attempts=claimed.attempts - (0 if counted else 1),
             )
 
     def park(self, claimed: Work, now: datetime, reason: str) -> None:
