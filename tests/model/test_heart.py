@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -80,3 +82,33 @@ def test_a_scan_padded_for_the_network_stays_in_its_place():
     np.testing.assert_allclose(found.finding.centre_lps_mm, (69, 49, 18), atol=0.5)
     assert found.finding.volume_ml == pytest.approx(13 * 3 * 100 * 140 / 1000, rel=0.01)
     assert set(found.finding.truncated) == {"feet", "head", "front", "back", "right", "left"}
+
+
+class SeesLabels:
+    """Stands in for the localiser: gives back a label map."""
+
+    config = SimpleNamespace(multiple=1)
+
+    def __init__(self, organs) -> None:
+        self._organs = torch.from_numpy(organs)
+
+    def __call__(self, image) -> torch.Tensor:
+        assert image.shape[2:] == self._organs.shape
+        return torch.nn.functional.one_hot(self._organs, len(Organ)).movedim(-1, 0)[None].float()
+
+
+def test_aortic_calcium_may_lie_along_the_aorta():
+    organs = np.zeros((30, 40, 40), dtype=np.int64)
+    organs[8:20, 10:25, 10:25] = Organ.HEART
+    organs[0:30, 30:36, 18:24] = Organ.AORTA
+    hu = np.full(SHAPE, 40, dtype=np.int16)
+    hu[:, 58:74, 34:50] = 210
+    upright = Upright.of(
+        CtVolume(hu=hu, grid=VolumeGrid(shape=SHAPE, spacing_mm=SPACING, origin_lps_mm=(0.0, 0.0, 0.0)))
+    )
+    scan = Millimetre.of(upright, torch.device("cpu"))
+    found = locate(SeesLabels(organs), scan, upright, 20.0)
+    # in the heart, on the aorta far below it, in neither
+    places = np.array([[18, 70, 70], [2, 132, 84], [2, 20, 20]], dtype=float)
+    assert found.near(places).tolist() == [[True, True], [False, True], [False, False]]
+    assert found.finding.blood_pool_hu == pytest.approx(210, abs=1)
