@@ -30,6 +30,7 @@ from node.domain.verdict import Verdict
 from node.stages.reading import ReadStack, paths_of, read_stack, volume_of
 
 _FILE_NAMES = {Role.SEG: "seg.dcm", Role.SR: "sr.dcm"}
+_WRITTEN = ("reading.json", *_FILE_NAMES.values(), "summary.png")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class OfflineReader:
             result = read_stack(found.verdict, found.paths, self.reader, self.policy)
         if isinstance(result, Declined):
             if folder is not None:
+                _clear(folder)
                 _write(folder, {"reading.json": dumps(result).encode("utf-8")})
             return result
         return self._write_answers(found, result, folder, now, started)
@@ -105,6 +107,7 @@ class OfflineReader:
         answers_ms, drawing = _since(answering), time.perf_counter()
         files["summary.png"] = _png(request)
         summary_ms, writing = _since(drawing), time.perf_counter()
+        _clear(folder)
         _write(folder, files)
         parts = {"answers": answers_ms, "summary": summary_ms, "write": _since(writing), "total": _since(started)}
         findings = _timed(read.findings, parts)
@@ -196,7 +199,13 @@ def _timed(findings: Findings, parts_ms: Mapping[str, float]) -> Findings:
     return replace(findings, timings_ms={**read, **parts_ms})
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+def _clear(folder: Path) -> None:
+    """Take away what an earlier reading left: its objects must not stand beside this one's."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in _WRITTEN:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         (folder / name).write_bytes(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import threading
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from model.bundle import BundleError
 from node import parts, service
-from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out
+from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out, speak_alone
 from node.domain.errors import NodeError, Refused
 from node.domain.faults import FAULT_POINTS
 from node.settings import Settings, SettingsError
@@ -54,6 +55,7 @@ def check(
             typer.echo(f"{name}\t{meaning}")
         return
     settings = load_settings(config)
+    speak_alone()
     if alive:
         with explained():
             parts.own_echo(settings)
@@ -109,6 +111,8 @@ def backup(
 ) -> None:
     """Copy the ledger to a file while the node runs."""
     with _ledger(load_settings(config)) as ledger:
+        if target.exists():  # it may be the ledger itself
+            raise Refused(f"{target} exists already")
         ledger.backup(target)
     typer.echo(f"ledger copied to {target}")
 
@@ -163,6 +167,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, str, bool]]:
 def _storage(settings: Settings) -> tuple[str, str, bool]:
     root = settings.storage.root
     nearest = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        return "storage", f"{root}: {nearest} is not a folder that can be written", False
     free = shutil.disk_usage(nearest).free / (1 << 30)
     fine = free > settings.storage.reserve_gib
     return "storage", f"{root}: {free:.1f} GiB free, {settings.storage.reserve_gib:g} GiB held in reserve", fine

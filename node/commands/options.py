@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,12 +32,22 @@ out = Console()
 err = Console(stderr=True)
 
 
+def complain(text: str) -> None:
+    """One line on standard error, however long: scripts read it."""
+    err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def speak_alone() -> None:
+    """For commands that say themselves what became of a connection: the network library's own lines are noise then."""
+    logging.getLogger("node.dicom.pynetdicom").setLevel(logging.CRITICAL)
+
+
 def load_settings(config: Path | None) -> Settings:
     """The settings, with logging set up as they say; exits with 2 and every fault named if they cannot be used."""
     try:
         settings = Settings.load(config, os.environ)
     except SettingsError as error:
-        err.print(str(error), style="red", markup=False, highlight=False)
+        complain(str(error))
         raise typer.Exit(USAGE) from None
     log.configure(settings.log.level, settings.log.format)
     return settings
@@ -48,12 +59,12 @@ def explained() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        err.print(str(error), style="red", markup=False, highlight=False)
+        complain(str(error))
         raise typer.Exit(USAGE) from None
     except (NodeError, BundleError, ValueError) as error:
-        err.print(str(error), style="red", markup=False, highlight=False)
+        complain(str(error))
         raise typer.Exit(FAILED) from None
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        err.print(f"{error.strerror or error}{where}", style="red", markup=False, highlight=False)
+        complain(f"{error.strerror or error}{where}")
         raise typer.Exit(FAILED) from None

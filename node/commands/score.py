@@ -65,7 +65,7 @@ def _search(path: Path, settings: Settings) -> Sequence[offline.FoundSeries]:
         track(files, description="Looking at files", console=err, transient=True), settings.eligibility
     )
     for one in skipped:
-        err.print(f"skipped {one.path.name}: {one.why}", style="yellow", markup=False, highlight=False)
+        err.print(f"skipped {one.path.name}: {one.why}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not series:
         err.print("no DICOM series found", style="red")
         raise typer.Exit(NOTHING_ELIGIBLE)
@@ -125,15 +125,15 @@ def _print(results: Sequence[Findings | Declined], out_dir: Path | None) -> None
         for note in result.notes:
             out.print(f"  note: {note}", markup=False, highlight=False)
         if out_dir is not None:
-            out.print(f"  written to {out_dir / result.series_uid}", markup=False, highlight=False)
+            out.print(f"  written to {out_dir / result.series_uid}", markup=False, highlight=False, soft_wrap=True)
     out.print("Research use only: not for primary diagnosis.", style="dim")
 
 
 def _print_declined(result: Findings | Declined) -> None:
     if isinstance(result, Declined):
-        err.print(f"Series {result.series_uid} declined:", style="yellow", highlight=False)
+        err.print(f"Series {result.series_uid} declined:", style="yellow", highlight=False, soft_wrap=True)
         for reason in result.reasons:
-            err.print(f"  - {reason}", markup=False, highlight=False)
+            err.print(f"  - {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _candidates(series: Sequence[offline.FoundSeries], settings: Settings, *, as_json: bool) -> None:
@@ -144,7 +144,9 @@ def _candidates(series: Sequence[offline.FoundSeries], settings: Settings, *, as
             components = offline.candidates_of(found, settings.reader.profile, settings.eligibility)
         except (NodeError, ValueError) as error:
             failed += 1
-            err.print(f"Series {found.series_uid}: {error}", style="yellow", markup=False, highlight=False)
+            err.print(
+                f"Series {found.series_uid}: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True
+            )
             continue
         listed += [(found.series_uid, component) for component in components]
     if as_json:

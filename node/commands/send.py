@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 
 from node import offline
-from node.commands.options import FAILED, err
+from node.commands.options import FAILED, err, speak_alone
 from node.dicom.outgoing import SendItem
 from node.dicom.sender import PeerAddress, Sender
 from node.domain.errors import Malformed
@@ -31,10 +31,14 @@ def send(
         try:
             items.append(SendItem.of_file(file))
         except Malformed as error:
-            err.print(f"skipped {file.name}: {error}", style="yellow", markup=False, highlight=False)
+            err.print(f"skipped {file.name}: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            err.print(f"skipped {file.name}: {why}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not items:
         err.print("no DICOM files found", style="red")
         raise typer.Exit(FAILED)
+    speak_alone()
     sender = Sender(calling, PeerAddress(ae_title=called, host=host, port=port))
     ends: Counter[str] = Counter()
     with Progress(console=err, transient=True) as progress:
@@ -44,6 +48,6 @@ def send(
             ends.update("taken" if one.error is None else str(one.error) for one in sender.send(part))
             progress.advance(task, len(part))
     for end, count in ends.items():
-        typer.echo(f"{count} {end}")
+        typer.echo(f"{count} {end}" if end == "taken" else f"{count} not taken at {host}:{port}: {end}")
     if set(ends) != {"taken"}:
         raise typer.Exit(FAILED)

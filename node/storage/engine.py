@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from node.domain.errors import LedgerBusy, NodeError, StorageFull
+from node.domain.errors import LedgerBusy, NodeError, Refused, StorageFull
 
 _BUSY_MS = 10_000  # another process on the same file: a backup, the command line
 _FULL = frozenset({sqlite3.SQLITE_FULL})
@@ -41,13 +41,21 @@ class Database:
     url
         An SQLAlchemy URL: ``sqlite:////path/ledger.sqlite`` or ``postgresql+psycopg://...``.
 
+    Raises
+    ------
+    Refused
+        The URL names no database this installation can open.
+
     """
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        # Parameters stay out of error texts: they hold what peers have sent.
-        engine = create_engine(self.url, hide_parameters=True, pool_size=8, max_overflow=32, pool_pre_ping=False)
+        try:
+            self.url = make_url(url)
+            self.is_sqlite = self.url.get_backend_name() == "sqlite"
+            # Parameters stay out of error texts: they hold what peers have sent.
+            engine = create_engine(self.url, hide_parameters=True, pool_size=8, max_overflow=32, pool_pre_ping=False)
+        except (ArgumentError, ImportError) as error:  # their texts may hold the URL, and that a password
+            raise Refused("the URL of the ledger's database cannot be used, or its driver is not installed") from error
         self._turn: AbstractContextManager[object] = contextlib.nullcontext()
         if self.is_sqlite:
             self._turn = threading.Lock()
