@@ -1,4 +1,4 @@
-"""The three synthetic patients of the demo: phantoms made by ``second-reader-train demo-patients``, never real people.
+"""The three synthetic patients of the demo: phantoms made by ``python -m train.showcase``, never real people.
 
 A file holds the scan without its noise: the tissue at half the resolution in steps of 8 HU, and the pixels around
 calcium as they are. Loading brings it back to full resolution and adds noise of a CT's texture, seeded.
