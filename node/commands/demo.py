@@ -34,7 +34,7 @@ def demo(
     Prints what is known against what was read, per vessel. Exits with 0 if everything went through. On a terminal, and
     without --once, the node then serves on until Ctrl-C.
     """
-    log.configure("WARNING", "console")
+    log.configure("ERROR", "console")
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -66,17 +66,16 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _print(results: Sequence[CaseResult], folder: Path) -> None:
     table = Table(title="Agatston score, known / read, of three synthetic patients", title_justify="left")
-    table.add_column("Patient")
-    for region in REGIONS:
-        table.add_column(region, justify="right")
-    table.add_column("Category")
-    table.add_column("Delivered")
-    table.add_column("Last slice to last object", justify="right")
+    table.add_column("")
     for result in results:
-        scores = (f"{result.known[region]:.0f} / {_shown(result, region)}" for region in REGIONS)
-        delivered = ", ".join(one.description.rpartition(": ")[2] for one in result.delivered) or result.fault
-        seconds = "-" if result.seconds is None else f"{result.seconds:.2f} s"
-        table.add_row(result.title, *scores, result.category, delivered, seconds)
+        table.add_column(result.title, justify="right")
+    for region in REGIONS:
+        cells = (f"{result.known[region]:.0f} / {_shown(result, region)}" for result in results)
+        table.add_row(region, *cells, end_section=region in ("CAC", "AC"))
+    table.add_row("Category read", *(result.category for result in results))
+    table.add_row("Delivered", *(_delivered(result) for result in results))
+    seconds = ("-" if result.seconds is None else f"{result.seconds:.2f} s" for result in results)
+    table.add_row("Last slice to last object", *seconds)
     out.print(table)
     for result in results:
         if result.fault:
@@ -89,6 +88,11 @@ def _print(results: Sequence[CaseResult], folder: Path) -> None:
 
 def _shown(result: CaseResult, region: str) -> str:
     return f"{result.read[region]:.0f}" if region in result.read else "-"
+
+
+def _delivered(result: CaseResult) -> str:
+    """The kinds of object that arrived, a line each."""
+    return "\n".join(one.description.partition(" (")[0] for one in result.delivered) or "-"
 
 
 def _serve(stage: Stage, ending: threading.Event) -> None:
