@@ -59,7 +59,7 @@ class _Part(BaseModel):
 class AllowedPeer(_Part):
     """A sender that may open an association: its AE title, and the addresses it may come from."""
 
-    ae_title: AeTitle
+    ae_title: AeTitle = Field(description="Calling AE title of the sender.")
     host: str | None = Field(default=None, description="Address or network (CIDR) it may come from; empty: any.")
 
     @field_validator("host")

@@ -88,10 +88,10 @@ def _header(volume: CtVolume, scan: ScanIdentity, number: int, uid: str) -> Data
 
 def _place(dataset: Dataset, volume: CtVolume, number: int) -> None:
     position = volume.grid.to_lps(np.array([number, 0, 0]))
-    dataset.ImagePositionPatient = [f"{coordinate:.6g}" for coordinate in position]
+    dataset.ImagePositionPatient = [f"{coordinate:.10g}" for coordinate in position]
     _, down, along = volume.grid.directions
-    dataset.ImageOrientationPatient = [f"{cosine:.6g}" for cosine in (*along, *down)]
-    dataset.PixelSpacing = [f"{spacing:.6g}" for spacing in volume.grid.spacing_mm[1:]]
+    dataset.ImageOrientationPatient = [f"{cosine:.10g}" for cosine in (*along, *down)]
+    dataset.PixelSpacing = [f"{spacing:.10g}" for spacing in volume.grid.spacing_mm[1:]]
 
 
 def _fill(dataset: Dataset, volume: CtVolume, number: int) -> None:
