@@ -92,7 +92,7 @@ def _shown(result: CaseResult, region: str) -> str:
 
 def _delivered(result: CaseResult) -> str:
     """The kinds of object that arrived, a line each."""
-    return "\n".join(one.description.partition(" (")[0] for one in result.delivered) or "-"
+    return "\n".join(one.description.partition(" (")[0].removeprefix("Calcium ") for one in result.delivered) or "-"
 
 
 def _serve(stage: Stage, ending: threading.Event) -> None:
