@@ -35,8 +35,9 @@ from node.storage.storage import Storage
 
 _log = structlog.get_logger(__name__)
 _GIB = 1 << 30
-_DISPATCH_GRACE_SECONDS = 8.0
-_LISTENER_GRACE_SECONDS = 5.0
+# One after the other, and together under the 10 seconds that service managers and containers give.
+_LISTENER_GRACE_SECONDS = 3.0
+_DISPATCH_GRACE_SECONDS = 4.0
 
 
 class Node:
@@ -103,6 +104,7 @@ class Node:
         self._dispatcher.start()
         held.callback(self.listener.stop, _LISTENER_GRACE_SECONDS)
         self.listener.start()
+        held.callback(self._dispatcher.end)  # first of all: workers finish while associations do
         if not settings.destinations:
             _log.warning("there are no destinations: readings are made and kept, and go nowhere")
 
@@ -149,7 +151,7 @@ class Node:
             ledger=self.storage.ledger,
             settler=settler,
             clock=self._clock,
-            assembler=Assembler(self.storage.ledger, self._settings.series.policy()),
+            assembler=Assembler(self.storage.ledger, self._settings.series.policy(), since=self._clock()),
             on_done=self._wake,
         )
 

@@ -36,11 +36,15 @@ class LocalDispatcher:
         for worker in self._workers:
             worker.ring()
 
+    def end(self) -> None:
+        """Tell everybody to finish what is in hand and take no more; returns at once."""
+        for worker in (self._assembly, *self._workers):
+            worker.end()
+
     def stop(self, grace_seconds: float) -> bool:
         """Let everybody finish what is in hand; whether all did within ``grace_seconds``."""
+        self.end()
         workers = [worker for worker in (self._assembly, *self._workers) if worker.is_alive()]
-        for worker in workers:
-            worker.end()
         until = time.monotonic() + grace_seconds
         for worker in workers:
             worker.join(max(0.0, until - time.monotonic()))

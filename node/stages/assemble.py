@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
 from node.domain.completeness import Completeness, Decision, judge_completeness
-from node.domain.faults import fault
 from node.domain.policy import SeriesPolicy
 from node.domain.series import Instance, SeriesRecord
 from node.storage.ledger import Ledger
@@ -26,19 +25,32 @@ class _Waiting:
 
 
 class Assembler:
-    """Looks at every open series. What it remembers between looks only saves it from looking twice."""
+    """Looks at every open series. What it remembers between looks only saves it from looking twice.
 
-    def __init__(self, ledger: Ledger, policy: SeriesPolicy) -> None:
+    Parameters
+    ----------
+    since
+        When this node began to listen. Silence before that says nothing: nobody could be heard.
+
+    """
+
+    def __init__(self, ledger: Ledger, policy: SeriesPolicy, since: datetime | None = None) -> None:
         self._ledger = ledger
         self._policy = policy
+        self._since = since
         self._waiting: dict[str, _Waiting] = {}
 
     def run(self, now: datetime) -> int:
         """Close every series that is complete by evidence or by quiet; how many were closed."""
-        records = self._ledger.open_series()
+        records = [self._heard(record) for record in self._ledger.open_series()]
         open_uids = {record.series_uid for record in records}
         self._waiting = {uid: seen for uid, seen in self._waiting.items() if uid in open_uids}
         return sum(self._look(record, now) for record in records)
+
+    def _heard(self, record: SeriesRecord) -> SeriesRecord:
+        if self._since is None or record.last_received >= self._since:
+            return record
+        return replace(record, last_received=self._since)
 
     def _look(self, record: SeriesRecord, now: datetime) -> bool:
         seen = self._waiting.get(record.series_uid)
@@ -49,9 +61,7 @@ class Assembler:
         if not verdict.complete:
             self._waiting[record.series_uid] = _Waiting(record, verdict.wait_until)
             return False
-        fault("assemble.before-commit")
         generation = self._ledger.close_series(record.series_uid, now, verdict.evidence)
-        fault("assemble.after-commit")
         _log.info(
             "series complete",
             series=record.series_uid,
