@@ -13,6 +13,7 @@ from node.domain.verdict import Finding, Reason
 _HEAD_TO_FEET = (0.0, 0.0, 1.0)
 _SIDEWAYS_MM = 0.5
 _NAMED = 3  # positions named in a sentence
+_WIDEST_MM = 1000.0  # wider than any scanner images: the pixel spacing is wrong, and every score would be
 
 
 def stack_findings(group: SliceGroup, policy: Policy) -> Iterator[Finding]:
@@ -121,7 +122,8 @@ def _extent(group: SliceGroup, policy: Policy) -> Iterator[Finding]:
     width = group.field_of_view_mm
     if width > policy.usual_field_of_view_mm:
         text = f"field of view {width:.0f} mm; up to {policy.usual_field_of_view_mm:.0f} mm is usual for the heart"
-        yield Finding(reason=Reason.FIELD_OF_VIEW, text=text, weight=weights.field_of_view)
+        absurd = width > _WIDEST_MM
+        yield Finding(reason=Reason.FIELD_OF_VIEW, text=text, weight=weights.field_of_view, decisive=absurd)
     pixel = max(group.geometry.pixel_spacing_mm or (0.0,))
     if pixel > policy.usual_pixel_mm:
         text = f"pixel spacing {pixel:.2f} mm; up to {policy.usual_pixel_mm:.2f} mm is usual"
