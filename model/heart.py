@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from model.preprocess import Millimetre, Upright, coarse_input
 from model.volume import Vector
 
 GATE_MARGIN_MM: Final = 12.0
-"""Coronaries and the valve lie within this distance of the localised heart, aortic calcium of the heart or aorta."""
+"""Coronaries and the valve lie within this distance of the localised heart, aortic calcium of heart or aorta."""
 
 _CUT_CM2: Final = 12.0
 _SIDES: Final = (("feet", "head"), ("front", "back"), ("right", "left"))
@@ -50,6 +50,37 @@ class HeartFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gate:
+    """A structure and a margin of 12 mm around it.
+
+    Attributes
+    ----------
+    inside
+        bool (slices, rows, columns), coarse.
+    span
+        Voxels of the finer grid that one voxel of ``inside`` spans along each axis.
+
+    """
+
+    inside: NDArray[np.bool_]
+    span: tuple[float, float, float]
+
+    @classmethod
+    def around(cls, chosen: NDArray[np.bool_], span: tuple[float, float, float], voxel_mm: NDArray[np.float64]) -> Self:
+        """Widen a coarse mask; ``voxel_mm`` is the size of its voxels."""
+        if not chosen.any():
+            return cls(inside=chosen, span=span)
+        far = ndimage.distance_transform_edt(~chosen, sampling=tuple(voxel_mm.tolist()))
+        return cls(inside=np.asarray(far <= GATE_MARGIN_MM), span=span)
+
+    def holds(self, place: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether places (n, 3) of the finer grid lie inside."""
+        index = ((place + 0.5) / np.array(self.span)).astype(np.int64)
+        index = np.clip(index, 0, np.array(self.inside.shape) - 1)
+        return np.asarray(self.inside[tuple(index.T)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Located:
     """The localised heart in numbers that the next steps need.
 
@@ -57,24 +88,14 @@ class Located:
     ----------
     centre
         (slice, row, column) of the heart's centre in the millimetre grid, fractional.
-    near_heart, near_aorta
-        bool (slices, rows, columns) at about 4 mm: the heart and a margin around it; the same of heart and aorta.
-    span
-        Millimetre-grid voxels per such voxel along each axis.
+    gate
+        The heart and its margin, for places of the millimetre grid.
 
     """
 
     finding: HeartFinding
     centre: NDArray[np.float64]
-    near_heart: NDArray[np.bool_]
-    near_aorta: NDArray[np.bool_]
-    span: tuple[float, float, float]
-
-    def near(self, place: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether places (n, 3) of the millimetre grid lie near the heart, and near heart or aorta: (n, 2)."""
-        index = ((place + 0.5) / np.array(self.span)).astype(np.int64)
-        at = tuple(np.clip(index, 0, np.array(self.near_heart.shape) - 1).T)
-        return np.stack([self.near_heart[at], self.near_aorta[at]], axis=1)
+    gate: Gate
 
 
 def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float) -> Located | None:
@@ -97,18 +118,7 @@ def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float
         truncated=_cut_sides(heart, voxel_mm),
         blood_pool_hu=_blood_pool(organs, heart, image[0, 0].cpu().numpy()),
     )
-    return Located(
-        finding=finding,
-        centre=centre,
-        near_heart=_widened(heart, voxel_mm),
-        near_aorta=_widened(heart | (organs == Organ.AORTA), voxel_mm),
-        span=span,
-    )
-
-
-def _widened(chosen: NDArray[np.bool_], voxel_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    far = ndimage.distance_transform_edt(~chosen, sampling=tuple(voxel_mm.tolist()))
-    return np.asarray(far <= GATE_MARGIN_MM)
+    return Located(finding=finding, centre=centre, gate=Gate.around(heart, span, voxel_mm))
 
 
 def _largest(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from model.bundle import ModelBundle
 from model.components import Voxels, bright_voxels
-from model.heart import HeartFinding, Located, locate
-from model.labels import Territory
+from model.heart import Gate, HeartFinding, Located, locate
+from model.labels import Anatomy, Territory
 from model.lesions import CalciumMask
 from model.measurement import Components
 from model.network import CONTEXT_SLICES, folded
@@ -26,6 +26,8 @@ from model.volume import CtVolume
 BATCH: Final = 4
 REACH_MM: Final = 140.0
 """Slices farther than this above or below the heart's centre are not labelled."""
+
+_CELL: Final = 4  # pixels; the aorta's margin needs no finer grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -167,7 +169,19 @@ class Segmenter:
         place = np.stack([pixel[0], pixel[1] + around.corner[0], pixel[2] + around.corner[1]]).astype(np.float64)
         sizes = np.bincount(component)
         middles = np.stack([np.bincount(component, axis) / sizes for axis in place], axis=1)
-        return voxels, decide(probability, component, located.near(middles), self._calibration)
+        corner = np.array([0, *around.corner])
+        at_heart = located.gate.holds(middles)
+        at_aorta = at_heart | _aorta(around).holds(middles - corner)
+        return voxels, decide(probability, component, np.stack([at_heart, at_aorta], axis=1), self._calibration)
+
+
+def _aorta(around: Surroundings) -> Gate:
+    """The aorta and its margin, as the fine network saw it, for places of the field."""
+    aorta = np.isin(around.anatomy, (Anatomy.ASCENDING_AORTA, Anatomy.DESCENDING_AORTA))
+    slices, cells = len(aorta), FIELD // _CELL
+    coarse = aorta.reshape(slices, cells, _CELL, cells, _CELL).mean(axis=(2, 4)) >= 0.5
+    voxel_mm = np.array(around.scan.spacing_mm) * (1, _CELL, _CELL)
+    return Gate.around(coarse, (1.0, float(_CELL), float(_CELL)), voxel_mm)
 
 
 def _corner(centre: float, size: int) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.heart import GATE_MARGIN_MM, locate
+from model.heart import GATE_MARGIN_MM, Gate, locate
 from model.labels import Organ
 from model.network import NetworkConfig, UNet, folded
 from model.preprocess import Millimetre, Upright
@@ -64,9 +64,7 @@ def test_the_gate_is_the_heart_and_a_margin():
     reach = 38 + GATE_MARGIN_MM
     # the millimetre grid: slices of 3 mm, pixels of 1 mm, the first half a native pixel before the native one
     places = np.array([[20, 80, 90], [20, 80, 90 + reach - 6], [20, 80, 90 + reach + 6], [20, 0, 0]], dtype=float)
-    assert found.near(places)[:, 0].tolist() == [True, True, False, False]
-    # no aorta in view: the same
-    assert found.near(places)[:, 1].tolist() == [True, True, False, False]
+    assert found.gate.holds(places).tolist() == [True, True, False, False]
 
 
 def test_a_scan_padded_for_the_network_stays_in_its_place():
@@ -97,7 +95,7 @@ class SeesLabels:
         return torch.nn.functional.one_hot(self._organs, len(Organ)).movedim(-1, 0)[None].float()
 
 
-def test_aortic_calcium_may_lie_along_the_aorta():
+def test_the_blood_is_measured_in_the_aorta_first():
     organs = np.zeros((30, 40, 40), dtype=np.int64)
     organs[8:20, 10:25, 10:25] = Organ.HEART
     organs[0:30, 30:36, 18:24] = Organ.AORTA
@@ -108,7 +106,13 @@ def test_aortic_calcium_may_lie_along_the_aorta():
     )
     scan = Millimetre.of(upright, torch.device("cpu"))
     found = locate(SeesLabels(organs), scan, upright, 20.0)
-    # in the heart, on the aorta far below it, in neither
-    places = np.array([[18, 70, 70], [2, 132, 84], [2, 20, 20]], dtype=float)
-    assert found.near(places).tolist() == [[True, True], [False, True], [False, False]]
     assert found.finding.blood_pool_hu == pytest.approx(210, abs=1)
+
+
+def test_a_gate_is_a_structure_and_a_margin():
+    chosen = np.zeros((10, 12, 12), dtype=bool)
+    chosen[5, 6, 6] = True
+    gate = Gate.around(chosen, (1.0, 4.0, 4.0), np.array([3.0, 4.0, 4.0]))
+    places = np.array([[5, 25, 25], [9, 25, 25], [5, 37, 25], [5, 41, 25], [5, 37, 37], [5, -50, 900]], dtype=float)
+    assert gate.holds(places).tolist() == [True, True, True, False, False, False]
+    assert not Gate.around(chosen & False, (1.0, 4.0, 4.0), np.ones(3)).holds(places).any()
