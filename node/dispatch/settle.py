@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -16,23 +17,42 @@ from node.storage.ledger import Ledger
 Clock = Callable[[], datetime]
 
 _log = structlog.get_logger(__name__)
+_LOOK_SECONDS = 1.0
 _AGAIN = timedelta(seconds=0.5)  # how soon to look again at what waits for something under way
 
 
 class Settler:
-    """Writes the end of an attempt into the ledger."""
+    """Writes the end of an attempt into the ledger.
 
-    def __init__(self, ledger: Ledger, clock: Clock, rng: random.Random) -> None:
+    Parameters
+    ----------
+    pause
+        Waits for so many seconds; while the ledger is away there is nothing better to do.
+
+    """
+
+    def __init__(
+        self, ledger: Ledger, clock: Clock, rng: random.Random, pause: Callable[[float], object] = time.sleep
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._rng = rng
+        self._pause = pause
 
     def done(self, work: Work, outcome: Outcome) -> None:
-        """Record an outcome; drop it if somebody else has the work by now."""
-        try:
-            self._ledger.finish(work, outcome, self._clock())
-        except LeaseLost:
-            _log.warning("result dropped: the lease was lost", stage=work.stage, series=work.series_uid)
+        """Record an outcome, for which it waits if the ledger is away; drop it if somebody else has the work by now."""
+        while True:
+            try:
+                self._ledger.finish(work, outcome, self._clock())
+            except LeaseLost:
+                _log.warning("result dropped: the lease was lost", stage=work.stage, series=work.series_uid)
+            except Retryable as error:
+                if work.claimed_until is not None and self._clock() < work.claimed_until:
+                    _log.warning("waiting to record a result", stage=work.stage, error=str(error))
+                    self._pause(_LOOK_SECONDS)
+                    continue
+                _log.error("result dropped: the ledger stayed away", stage=work.stage, series=work.series_uid)
+            return
 
     def failed(self, work: Work, error: Exception, backoff: Backoff) -> None:
         """Retry later, or park: a permanent error, one attempt too many, or a fault of this program."""

@@ -156,6 +156,8 @@ class Outbox:
             data = self._files.locate(kept.path).read_bytes()
         except FileNotFoundError as error:
             raise Unreadable("a made file is missing from the outbox") from error
+        except OSError as error:
+            raise Unreadable(f"a made file in the outbox cannot be read ({error.strerror})") from error
         if hashlib.sha256(data).hexdigest() != kept.sha256:
             raise Unreadable("a made file in the outbox is not what was kept")
         return data

@@ -47,6 +47,32 @@ def test_an_outcome_whose_lease_was_lost_is_dropped(rig, settler, series):
     assert row(rig, series).state is WorkState.DONE
 
 
+def test_a_result_waits_for_a_ledger_that_is_away(rig, series, monkeypatch):
+    finish, busy = rig.ledger.finish, [LedgerBusy("locked"), StorageFull("full")]
+
+    def away_twice(*given):
+        if busy:
+            raise busy.pop()
+        finish(*given)
+
+    monkeypatch.setattr(rig.ledger, "finish", away_twice)
+    paused = []
+    Settler(rig.ledger, rig.clock, random.Random(1), paused.append).done(rig.claim(Stage.QUALIFY), Outcome())
+    assert row(rig, series).state is WorkState.DONE
+    assert len(paused) == 2
+
+
+def test_a_result_is_dropped_when_the_ledger_stays_away_longer_than_the_lease(rig, series, monkeypatch):
+    def away(*_):
+        raise LedgerBusy("locked")
+
+    monkeypatch.setattr(rig.ledger, "finish", away)
+    with structlog.testing.capture_logs() as said:
+        Settler(rig.ledger, rig.clock, random.Random(1), rig.clock.advance).done(rig.claim(Stage.QUALIFY), Outcome())
+    assert said[-1]["event"] == "result dropped: the ledger stayed away"
+    assert row(rig, series).state is WorkState.CLAIMED
+
+
 def test_what_may_go_through_later_waits_longer_every_time_and_then_is_parked(rig, settler, series):
     waits = []
     for _ in range(2):

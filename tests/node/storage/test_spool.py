@@ -251,6 +251,9 @@ def test_outbox_refuses_what_is_not_what_was_kept(root: Path) -> None:
     outbox.remove(kept.path)
     with pytest.raises(Unreadable, match="missing"):
         outbox.read(kept)
+    (root / kept.path).mkdir(parents=True)
+    with pytest.raises(Unreadable, match="cannot be read"):
+        outbox.read(kept)
 
 
 def test_outbox_sweep_leaves_the_spool_alone(spool: Spool, root: Path) -> None:
