@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import timedelta
@@ -47,12 +49,20 @@ def _of_model(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _of_dataclass(kind: Any, prefix: str) -> Iterator[str]:  # noqa: ANN401 - any dataclass
     yield _row(prefix.removesuffix("."), "", (kind.__doc__ or "").splitlines()[0])
+    described = _attributes(kind)
     for field in fields(kind):
         value = field.default if field.default is not MISSING else field.default_factory()
         if is_dataclass(value):
             yield from _of_dataclass(type(value), f"{prefix}{field.name}.")
         else:
-            yield _row(f"{prefix}{field.name}", _shown(value), "")
+            yield _row(f"{prefix}{field.name}", _shown(value), described[field.name])
+
+
+def _attributes(kind: Any) -> dict[str, str]:  # noqa: ANN401 - any dataclass
+    """What the Attributes section of a docstring says of each field."""
+    section = inspect.getdoc(kind).partition("----------\n")[2]
+    found = re.findall(r"^(\w+)\n((?: {4}.+\n?)+)", section, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
 
 
 def _part_of(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any annotation

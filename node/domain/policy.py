@@ -40,18 +40,49 @@ class SeriesPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much a sign that does not decide alone counts against a series; the sum is held against the threshold."""
+    """How much a sign that does not decide alone counts against a series; the sum is held against the threshold.
 
-    contrast_text: float = 1.0  # the nearest description that says anything says contrast or angiography
-    contrast_and_calcium_text: float = 0.5  # one description names both
-    calcium_text: float = -0.5  # a calcium score is named: the only sign that counts in favour
+    Attributes
+    ----------
+    contrast_text
+        The nearest description that says anything says contrast or angiography.
+    contrast_and_calcium_text
+        One description names both.
+    calcium_text
+        A calcium score is named: the only sign that counts in favour.
+    body_part
+        The body part is not the chest or heart.
+    kernel_firm
+        The kernel is between soft and sharp.
+    secondary
+        ImageType says SECONDARY.
+    order
+        Instance numbers disagree with positions.
+    sparse
+        Thin slices with tissue left out between them.
+    gating_unknown
+        The header does not say whether the scan was gated.
+    not_gated
+        The header says that it was not.
+    field_of_view
+        Larger than `usual_field_of_view_mm`.
+    cover
+        Longer than `usual_cover_mm`.
+    pixel_spacing
+        Pixels larger than `usual_pixel_mm`.
+
+    """
+
+    contrast_text: float = 1.0
+    contrast_and_calcium_text: float = 0.5
+    calcium_text: float = -0.5
     body_part: float = 0.6
-    kernel_firm: float = 0.3  # between soft and sharp
-    secondary: float = 0.3  # ImageType SECONDARY
-    order: float = 0.3  # instance numbers disagree with positions
-    sparse: float = 0.5  # thin slices with tissue left out between them
+    kernel_firm: float = 0.3
+    secondary: float = 0.3
+    order: float = 0.3
+    sparse: float = 0.5
     gating_unknown: float = 0.1
-    not_gated: float = 0.3  # the header says so
+    not_gated: float = 0.3
     field_of_view: float = 0.2
     cover: float = 0.1
     pixel_spacing: float = 0.1
@@ -59,7 +90,16 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPolicy:
-    """Limits for what is seen in the voxels. Blood at or above ``contrast_hu`` is enhanced blood."""
+    """Limits for what is seen in the voxels.
+
+    Attributes
+    ----------
+    contrast_hu
+        Blood of so many HU or more is enhanced blood: declined.
+    noise_hu
+        More noise than this is noted.
+
+    """
 
     contrast_hu: float = 100.0
     noise_hu: float = 25.0
@@ -70,6 +110,17 @@ class TextPolicy:
     """Regular expressions, searched in descriptions made lower case with every ``_``, ``-`` and bracket a space.
 
     ``not_contrast`` is taken out of a description before ``contrast`` is looked for.
+    Attributes
+    ----------
+    calcium
+        Names a calcium score.
+    not_contrast
+        Says that there is no contrast; taken out before `contrast` is looked for.
+    contrast
+        Names contrast or angiography.
+    elsewhere
+        Names another part of the body.
+
     """
 
     calcium: tuple[str, ...] = (
@@ -118,6 +169,22 @@ class KernelPolicy:
 
     Siemens kernels outside the lists go by the number in their name: up to ``soft_most`` is soft, from
     ``sharp_least`` on sharp. A name that nothing is known of counts neither way.
+
+    Attributes
+    ----------
+    preferred
+        Usual for calcium scores.
+    sharp
+        Declined: sharp kernels move every score.
+    firm
+        Between soft and sharp.
+    numbered
+        A name that holds a number which tells how sharp it is.
+    soft_most
+        Numbers up to this are soft.
+    sharp_least
+        Numbers from this on are sharp.
+
     """
 
     preferred: tuple[str, ...] = (r"B35F", r"I30F.*", r"QR36.*", r"SA36.*", r"STANDARD", r"FC12", r"B", r"XCA")
@@ -143,15 +210,44 @@ class Policy:
     ----------
     threshold
         Signs that do not decide alone are added by weight; from this sum on the series is declined.
+    minimum_slices
+        Fewer are declined.
+    minimum_cover_mm
+        A shorter stack is declined.
+    usual_cover_mm
+        A longer stack is noted.
+    usual_field_of_view_mm
+        A larger field of view is noted.
+    usual_pixel_mm
+        Larger pixels are noted.
     spacing_mm
         Accepted slice spacing, lowest and highest.
     standard_spacings_mm
         Best first; other accepted spacings are noted.
+    length_tolerance_mm
+        By how much lengths may differ and count as equal.
+    thickness_most_mm
+        Thicker slices are declined.
+    axial_deg
+        By how much the normal may lean from the body's axis.
+    tilt_deg
+        By how much the gantry may be tilted.
     kvp
         Tube voltages that a score table exists for.
     assume_kvp
-        Voltage taken where the header has none. By default None: a series without a voltage is declined, because a
-        wrong table moves every score.
+        Voltage taken where the header has none; without it such a series is declined, as a wrong table moves every score.
+    phase_percent
+        Usual range of the cardiac phase; the nearest phase is chosen.
+    same_acquisition
+        Seconds between acquisition times that may be one acquisition.
+    weights
+        Weights of single signs.
+    text
+        Words in descriptions.
+    kernel
+        Reconstruction kernels.
+    content
+        Limits for what is seen in the voxels.
 
     """
 
