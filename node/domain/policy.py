@@ -110,6 +110,7 @@ class TextPolicy:
     """Regular expressions, searched in descriptions made lower case with every ``_``, ``-`` and bracket a space.
 
     ``not_contrast`` is taken out of a description before ``contrast`` is looked for.
+
     Attributes
     ----------
     calcium
@@ -235,19 +236,11 @@ class Policy:
     kvp
         Tube voltages that a score table exists for.
     assume_kvp
-        Voltage taken where the header has none; without it such a series is declined, as a wrong table moves every score.
+        Voltage taken where the header has none; without it such a series is declined.
     phase_percent
         Usual range of the cardiac phase; the nearest phase is chosen.
     same_acquisition
         Seconds between acquisition times that may be one acquisition.
-    weights
-        Weights of single signs.
-    text
-        Words in descriptions.
-    kernel
-        Reconstruction kernels.
-    content
-        Limits for what is seen in the voxels.
 
     """
 
