@@ -47,6 +47,8 @@ def new_object(request: Request, role: Role, sop_class_uid: str) -> Dataset:
     for keyword in (*OPTIONAL, *body_part):
         if keyword in carried:
             _put(dataset, keyword, carried[keyword], transcode)
+    if body_part and not carried.get("BodyPartExamined"):
+        dataset.BodyPartExamined = "HEART"  # no paired organ: without a word on that, Laterality would be missing
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = request.uid(role)
     dataset.InstanceNumber = 1
