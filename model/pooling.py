@@ -16,9 +16,9 @@ from model.bundle import Calibration
 from model.labels import Territory
 from model.lesions import CORONARIES, Vessel
 
-CERTAIN: Final = 0.85
+CERTAIN: Final = 0.95
 """From this probability on a component counts in the low end of the interval."""
-POSSIBLE: Final = 0.15
+POSSIBLE: Final = 0.05
 """From this probability on a component counts in the high end of the interval."""
 
 _SHARE: Final = 0.25

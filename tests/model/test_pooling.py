@@ -36,7 +36,7 @@ def test_a_component_that_is_mostly_background_is_not_calcium_but_possible():
     found = run([row(LAD=0.3), row(LAD=0.2)], [0, 0])
     assert not found.accepted.any()
     assert found.possible.all()
-    assert not run([row(LAD=0.1)], [0]).possible.any()
+    assert not run([row(LAD=0.03)], [0]).possible.any()
 
 
 def test_doubt_between_two_coronaries_is_no_doubt_that_it_is_coronary():
