@@ -54,7 +54,7 @@ def test_a_confuser_that_outweighs_the_vessel_is_not_scored():
 def test_away_from_the_heart_nothing_is_coronary_or_valve_but_the_aorta_is():
     for vessel in ("LM", "LAD", "LCX", "RCA", "AV"):
         assert not run([row(**{vessel: 0.99})], [0], near=(False, True)).possible.any()
-    assert run([row(TA=0.9)], [0], near=(False, True)).certain.all()
+    assert run([row(TA=0.97)], [0], near=(False, True)).certain.all()
     assert not run([row(TA=0.99)], [0], near=(False, False)).possible.any()
 
 
