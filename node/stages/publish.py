@@ -21,7 +21,7 @@ from node.domain.records import NewWork, Outcome, StoredAnswer, StoredReading
 from node.domain.verdict import Verdict
 from node.domain.work import Stage, Work
 from node.stages.labels_file import unpack_labels
-from node.stages.reading import paths_of, volume_of
+from node.stages.reading import paths_of, received_files, volume_of
 from node.storage.storage import Storage
 
 Clock = Callable[[], datetime]
@@ -86,11 +86,13 @@ class Publisher:
             if reading.mask is None
             else unpack_labels(self._storage.outbox.read(reading.mask))
         )
+        with received_files():
+            source = read_source(paths_of(verdict.chosen, paths), planes)
         return Request(
             findings=findings,
             labels=labels,
             hu=volume.hu,
-            source=read_source(paths_of(verdict.chosen, paths), planes),
+            source=source,
             identity=self._identity,
             settings_sha256=reading.settings_sha256,
             made_at=self._clock(),

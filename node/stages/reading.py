@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from model.reader import Reader, Reading
 from model.volume import CtVolume
 from node.dicom.volumes import VolumeOf, read_volume
 from node.domain.eligibility import ContentFacts, judge_content
-from node.domain.errors import Malformed, Unreadable
+from node.domain.errors import Malformed, Permanent, Retryable, Unreadable
 from node.domain.findings import Findings, LesionFinding, ModelIdentity, RegionScore, ScoreDefinition
 from node.domain.grouping import SliceGroup
 from node.domain.policy import Policy
@@ -44,10 +45,40 @@ def paths_of(group: SliceGroup, paths: Mapping[str, Path]) -> list[Path]:
     return [paths[uid] for uid in uids]
 
 
+@contextmanager
+def received_files() -> Iterator[None]:
+    """Say what a file that cannot be opened means, which is nothing about the scan itself.
+
+    Raises
+    ------
+    Permanent
+        A file is gone; a person has to bring it back.
+    Retryable
+        The disk or the network it is on does not answer.
+
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Permanent("a received file is missing: have the series sent again, then retry") from error
+    except OSError as error:
+        raise Retryable(f"a received file cannot be read now: {error.strerror or type(error).__name__}") from error
+
+
 def volume_of(group: SliceGroup, paths: Mapping[str, Path], policy: Policy) -> VolumeOf:
-    """The volume of a stack. Raises Unreadable or Malformed with every reason."""
+    """The volume of a stack.
+
+    Raises
+    ------
+    Unreadable, Malformed
+        With every reason.
+    Permanent, Retryable
+        As :func:`received_files`.
+
+    """
     only = {(placed.instance.sop_uid, placed.frame + 1) for placed in group.slices}
-    loaded = read_volume(paths_of(group, paths), only=only)
+    with received_files():
+        loaded = read_volume(paths_of(group, paths), only=only)
     if loaded.volume.kvp is None and policy.assume_kvp is not None:
         return replace(loaded, volume=replace(loaded.volume, kvp=policy.assume_kvp))
     return loaded

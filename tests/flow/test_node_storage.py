@@ -1,0 +1,109 @@
+"""Storage that is full, or that somebody has been at: said, parked, and the rest goes on."""
+
+from __future__ import annotations
+
+import shutil
+
+from node.domain.errors import PeerDown
+from node.domain.work import Stage, WorkState
+from tests.flow.site import (
+    Archive,
+    a_node,
+    a_study,
+    deliver,
+    destination,
+    free_port,
+    send,
+    settle,
+    wait_until,
+    work_of,
+)
+
+
+def states(node, study):
+    return sorted(row.state for row in work_of(node, study.series_uid, Stage.DELIVER))
+
+
+def test_a_full_disk_answers_a700_and_keeps_nothing(tmp_path, finds_lad, archive):
+    study = a_study("full disk")
+    full = shutil.disk_usage(tmp_path).total / (1 << 30) + 1
+    with a_node(tmp_path, finds_lad, [archive.destination()], storage={"reserve_gib": full}) as node:
+        outcomes = send(node.port, study.images)
+        assert all(isinstance(one.error, PeerDown) and "A700" in str(one.error) for one in outcomes)
+        assert node.storage.ledger.status()["instances"] == 0
+        assert not [path for path in (tmp_path / "node").rglob("*.dcm*") if path.is_file()]
+    with a_node(tmp_path, finds_lad, [archive.destination()]) as node:  # somebody has made room
+        deliver(node.port, study.images)
+        archive.wait_for(3)
+        settle(node)
+
+
+def spooled(node, study):
+    """The file of one slice of a study."""
+    stored = node.storage.ledger.instances(study.series_uid)[7]
+    return node.storage.spool.path(stored.path)
+
+
+def test_a_received_file_that_vanished_parks_the_reading_and_sending_it_again_heals(tmp_path, finds_lad, archive):
+    study = a_study("vanished")
+    quiet = {"quiet_seconds": 30.0}
+    with a_node(tmp_path, finds_lad, [archive.destination()], series=quiet) as node:
+        deliver(node.port, study.images[1:])  # without the first, the series waits
+        spooled(node, study).unlink()
+        deliver(node.port, study.images[:1])
+        wait_until(lambda: work_of(node, study.series_uid, Stage.READ))
+        settle(node)
+        (read,) = work_of(node, study.series_uid, Stage.READ)
+        assert read.state is WorkState.PARKED
+        assert "missing" in read.error
+        deliver(node.port, study.images)
+        assert node.storage.ledger.revive(node._clock()) == 1
+        node._wake()
+        archive.wait_for(3)
+        settle(node)
+        assert states(node, study) == [WorkState.DONE] * 3
+
+
+def test_a_received_file_that_was_cut_is_not_read_as_if_whole(tmp_path, finds_lad, archive):
+    study = a_study("cut on disk")
+    with a_node(tmp_path, finds_lad, [archive.destination()], series={"quiet_seconds": 30.0}) as node:
+        deliver(node.port, study.images[1:])  # without the first, the series waits
+        damaged = spooled(node, study)
+        damaged.write_bytes(damaged.read_bytes()[:-5000])
+        deliver(node.port, study.images[:1])
+        wait_until(lambda: work_of(node, study.series_uid, Stage.READ))
+        settle(node)
+        (read,) = work_of(node, study.series_uid, Stage.READ)
+        assert read.state in {WorkState.PARKED, WorkState.DECLINED}
+        assert read.error or read.reasons
+        assert "fault of this program" not in read.error
+    assert archive.stored == []
+
+
+def test_a_damaged_answer_is_not_sent(tmp_path, finds_lad):
+    study, port = a_study("damaged answer"), free_port()
+    with a_node(tmp_path, finds_lad, [destination(port)]) as node:
+        deliver(node.port, study.images)
+        wait_until(lambda: [row for row in work_of(node, study.series_uid, Stage.DELIVER) if row.error])
+        (report,) = (one for one in node.storage.ledger.objects(study.series_uid, 1) if one.role == "sr")
+    path = tmp_path / "node" / report.kept.path
+    path.write_bytes(path.read_bytes()[:-2] + b"xx")
+    with Archive(tmp_path / "late", port=port) as late, a_node(tmp_path, finds_lad, [destination(port)]) as node:
+        settle(node)
+        assert states(node, study) == [WorkState.DONE, WorkState.DONE, WorkState.PARKED]
+        (dead,) = node.storage.ledger.dead_letters()
+        assert dead.error == "a made file in the outbox is not what was kept"
+        assert dead.work.object_uid == report.sop_uid
+    assert report.sop_uid not in {one.sop_uid for one in late.stored}
+
+
+def test_a_destination_that_left_the_settings_holds_up_nothing(tmp_path, finds_lad, archive):
+    old, new = a_study("before"), a_study("after")
+    with a_node(tmp_path, finds_lad, [destination(free_port(), "gone")]) as node:
+        deliver(node.port, old.images)
+        wait_until(lambda: [row for row in work_of(node, old.series_uid, Stage.DELIVER) if row.error])
+    with a_node(tmp_path, finds_lad, [archive.destination()]) as node:
+        deliver(node.port, new.images)
+        archive.wait_for(3)
+        wait_until(lambda: states(node, new) == [WorkState.DONE] * 3)
+        assert set(states(node, old)) == {WorkState.PENDING}
