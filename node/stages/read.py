@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import structlog
 
 from model.reader import Reader
+from node.dicom.files import content_of
 from node.domain.eligibility import judge
+from node.domain.errors import Malformed, Permanent
 from node.domain.faults import fault
 from node.domain.policy import Policy
 from node.domain.reading_json import Declined, dumps
-from node.domain.records import NewWork, Outcome, StoredReading, StoredVerdict
+from node.domain.records import NewWork, Outcome, StoredInstance, StoredReading, StoredVerdict
 from node.domain.work import Stage, Work, WorkState
 from node.stages.labels_file import pack_labels
-from node.stages.reading import ReadStack, read_stack
+from node.stages.reading import ReadStack, read_stack, received_files
+from node.storage.spool import content_sha256
 from node.storage.storage import Storage
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +36,7 @@ class ReadStage:
         fault("read.before-effect")
         members = self._storage.ledger.members(work.series_uid, work.generation)
         verdict = judge([stored.instance for stored in members], self._policy)
-        paths = {stored.instance.sop_uid: self._storage.spool.path(stored.path) for stored in members}
+        paths = {stored.instance.sop_uid: self._intact(stored) for stored in members}
         result = read_stack(verdict, paths, self._reader, self._policy)
         if isinstance(result, Declined):
             return self._decline(work, result)
@@ -46,6 +51,26 @@ class ReadStage:
         fault("read.after-effect")
         follower = NewWork(stage=Stage.PUBLISH, series_uid=work.series_uid, generation=work.generation)
         return Outcome(reading=reading, followers=(follower,))
+
+    def _intact(self, stored: StoredInstance) -> Path:
+        """The file of an instance, holding what was acknowledged: a changed pixel would be a wrong score.
+
+        Raises
+        ------
+        Permanent, Retryable
+            It does not, or is gone, or cannot be read now.
+
+        """
+        path = self._storage.spool.path(stored.path)
+        with received_files():
+            data = path.read_bytes()
+        try:
+            dataset = content_of(data).dataset
+        except Malformed:
+            dataset = memoryview(b"")
+        if content_sha256(stored.instance.transfer_syntax_uid, dataset) != stored.sha256:
+            raise Permanent(f"{stored.path} is not what was received: remove it, have it sent again, then retry")
+        return path
 
     def _decline(self, work: Work, declined: Declined) -> Outcome:
         _log.info("series declined", series=work.series_uid, generation=work.generation, reasons=declined.reasons)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 from node.domain.errors import PeerDown
 from node.domain.work import Stage, WorkState
 from tests.flow.site import (
@@ -64,20 +66,40 @@ def test_a_received_file_that_vanished_parks_the_reading_and_sending_it_again_he
         assert states(node, study) == [WorkState.DONE] * 3
 
 
-def test_a_received_file_that_was_cut_is_not_read_as_if_whole(tmp_path, finds_lad, archive):
-    study = a_study("cut on disk")
+def cut(data):
+    return data[:-5000]
+
+
+def with_one_bit_turned(data):
+    return data[:-3001] + bytes([data[-3001] ^ 1]) + data[-3000:]
+
+
+def emptied(data):
+    return b""
+
+
+@pytest.mark.parametrize("damage", [cut, with_one_bit_turned, emptied])
+def test_a_received_file_that_was_changed_is_not_read_until_it_is_sent_again(damage, tmp_path, finds_lad, archive):
+    study = a_study("changed on disk")
     with a_node(tmp_path, finds_lad, [archive.destination()], series={"quiet_seconds": 30.0}) as node:
         deliver(node.port, study.images[1:])  # without the first, the series waits
         damaged = spooled(node, study)
-        damaged.write_bytes(damaged.read_bytes()[:-5000])
+        damaged.write_bytes(damage(damaged.read_bytes()))
         deliver(node.port, study.images[:1])
         wait_until(lambda: work_of(node, study.series_uid, Stage.READ))
         settle(node)
         (read,) = work_of(node, study.series_uid, Stage.READ)
-        assert read.state in {WorkState.PARKED, WorkState.DECLINED}
-        assert read.error or read.reasons
-        assert "fault of this program" not in read.error
-    assert archive.stored == []
+        assert read.state is WorkState.PARKED
+        name = damaged.relative_to(tmp_path / "node").as_posix()
+        assert read.error == f"{name} is not what was received: remove it, have it sent again, then retry"
+        assert archive.stored == []
+        damaged.unlink()
+        deliver(node.port, study.images)
+        assert node.storage.ledger.revive(node._clock()) == 1
+        node._wake()
+        archive.wait_for(3)
+        settle(node)
+        assert states(node, study) == [WorkState.DONE] * 3
 
 
 def test_a_damaged_answer_is_not_sent(tmp_path, finds_lad):
