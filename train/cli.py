@@ -77,10 +77,10 @@ def fit(
     with _bar() as bar:
         if network in ("coarse", "both"):
             task = CoarseTask(cohort, experiment.augmentation, experiment.seed)
-            fit_network(coarse, task, experiment.coarse, run / "coarse", target, _reporter(bar, "coarse"))
+            fit_network(coarse, task, experiment.coarse, run / "coarse", target, _Reporter(bar, "coarse"))
         if network in ("fine", "both"):
             labeller = FineTask(cohort, experiment.augmentation, experiment.seed)
-            fit_network(fine, labeller, experiment.fine, run / "fine", target, _reporter(bar, "fine"))
+            fit_network(fine, labeller, experiment.fine, run / "fine", target, _Reporter(bar, "fine"))
 
 
 @app.command()
@@ -135,10 +135,6 @@ def _make(folder: Path, seeds: range, device: str) -> None:
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, TextColumn("{task.fields[note]}"), console=console)
-
-
-def _reporter(bar: Progress, name: str) -> _Reporter:
-    return _Reporter(bar, name)
 
 
 class _Reporter:
