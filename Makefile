@@ -23,9 +23,8 @@ demo: $(VENV)/.ready ## A stand-in scanner, the node and a stand-in PACS; ARGS=-
 serve: $(VENV)/.ready ## Run the node; CONFIG=FILE
 	@$(BIN)/second-reader serve --config $(CONFIG) $(ARGS)
 
-test: $(VENV)/.ready ## All tests, and the coverage gate
-	$(BIN)/coverage run -m pytest $(ARGS)
-	$(BIN)/coverage report
+test: $(VENV)/.ready ## All tests, on two cores, and the coverage gate; ARGS=PATH for a part, without the gate
+	$(BIN)/pytest -n 2 --dist loadfile $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing:skip-covered)
 
 check: $(VENV)/.ready ## Lint, format, types, import contracts
 	$(BIN)/ruff check .
