@@ -152,6 +152,11 @@ class Reader:
         )
 
 
+def use_threads(count: int) -> None:
+    """Let the networks of this process use so many CPU threads, instead of as many as there are cores."""
+    torch.set_num_threads(count)
+
+
 def choose_device(name: str) -> torch.device:
     """The device a setting names: "auto", "cpu" or "cuda". Raises ValueError if it is unknown or absent."""
     if name == "auto":

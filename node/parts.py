@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from model.bundle import default_bundle, load_bundle
-from model.reader import Reader
+from model.reader import Reader, use_threads
 from node.dicom.listener import AllowedPeer, Limits, ListenerConfig
 from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
@@ -60,7 +58,7 @@ def make_reader(settings: Settings) -> Reader:
     """The reader the settings ask for, warmed up. Raises BundleError, or SettingsError for a device or profile."""
     chosen = settings.reader
     if chosen.threads:
-        torch.set_num_threads(chosen.threads)
+        use_threads(chosen.threads)
     bundle = load_bundle(chosen.bundle) if chosen.bundle is not None else default_bundle()
     try:
         reader = Reader(bundle, device=chosen.device, profile=chosen.profile)
