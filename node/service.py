@@ -120,6 +120,9 @@ class Node:
             debris_removed=sum(one.temporary + one.orphans for one in swept),
             work_taken_up=released,
         )
+        gone = ledger.awaited_destinations() - {destination.name for destination in self._settings.destinations}
+        if gone:
+            _log.warning("deliveries wait for destinations that the settings do not name", destinations=sorted(gone))
         missing = sum(len(one.missing) for one in swept)
         if missing:
             _log.error("files that the ledger names are missing from the storage root", files=missing)

@@ -156,7 +156,12 @@ class DeliveryWorker(Worker):
     def _due(self) -> Collection[Work]:
         works: list[Work] = []
         while len(works) < _MOST_AT_ONCE:
-            work = self._ledger.claim(self._clock(), _LEASE, (Stage.DELIVER,), self._destination)
+            try:
+                work = self._ledger.claim(self._clock(), _LEASE, (Stage.DELIVER,), self._destination)
+            except NodeError:
+                if not works:
+                    raise
+                break  # what is claimed already goes out now, not when its lease has ended
             if work is None:
                 break
             works.append(work)

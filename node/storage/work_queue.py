@@ -127,6 +127,12 @@ class WorkQueue(Store):
                 connection, claimed, state=WorkState.PARKED, claimed_until=None, changed_at=now, error=reason
             )
 
+    def awaited_destinations(self) -> frozenset[str]:
+        """The destinations that unfinished deliveries are for."""
+        waiting = and_(work.c.stage == Stage.DELIVER, work.c.state.in_((WorkState.PENDING, WorkState.CLAIMED)))
+        with self._database.reading() as connection:
+            return frozenset(connection.scalars(select(work.c.destination).where(waiting).distinct()))
+
     def dead_letters(self) -> tuple[WorkRecord, ...]:
         """Parked work with its reason, oldest first."""
         return self._work_records(work.c.state == WorkState.PARKED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+import structlog
 
 from node.domain.errors import PeerDown
 from node.domain.work import Stage, WorkState
@@ -124,8 +125,13 @@ def test_a_destination_that_left_the_settings_holds_up_nothing(tmp_path, finds_l
     with a_node(tmp_path, finds_lad, [destination(free_port(), "gone")]) as node:
         deliver(node.port, old.images)
         wait_until(lambda: [row for row in work_of(node, old.series_uid, Stage.DELIVER) if row.error])
-    with a_node(tmp_path, finds_lad, [archive.destination()]) as node:
+    with (
+        structlog.testing.capture_logs() as said,
+        a_node(tmp_path, finds_lad, [archive.destination()]) as node,
+    ):
         deliver(node.port, new.images)
         archive.wait_for(3)
         wait_until(lambda: states(node, new) == [WorkState.DONE] * 3)
         assert set(states(node, old)) == {WorkState.PENDING}
+    (warning,) = (line for line in said if "do not name" in line["event"])
+    assert warning["destinations"] == ["gone"]

@@ -26,7 +26,7 @@ BACKOFF = Backoff(first=timedelta(seconds=2), most=timedelta(seconds=60), attemp
 
 @pytest.fixture
 def settler(rig):
-    return Settler(rig.ledger, rig.clock, random.Random(1))
+    return Settler(rig.ledger, rig.clock, random.Random(1), rig.clock.advance)
 
 
 @pytest.fixture
@@ -215,12 +215,24 @@ def test_work_that_could_not_be_recorded_is_done_again_after_its_lease(rig, seri
     worker = stage_worker(lambda _: Outcome())
     with monkeypatch.context() as broken:
         broken.setattr(rig.ledger, "finish", away)
-        with pytest.raises(LedgerBusy):
-            worker.step()
-    assert worker.step() is False
-    rig.clock.advance(worker_module._LEASE.total_seconds())
+        assert worker.step() is True  # it waits until the lease is over
+    assert states(rig, series) == [WorkState.CLAIMED]
     assert worker.step() is True
     assert states(rig, series) == [WorkState.DONE]
+
+
+def test_what_is_claimed_goes_out_though_the_ledger_goes_away(rig, series, delivery_worker, monkeypatch):
+    deliveries(rig, series, 3)
+    claim, calls = rig.ledger.claim, iter((True, True, False))
+
+    def twice(*given: object) -> object:
+        if not next(calls):
+            raise LedgerBusy("away")
+        return claim(*given)
+
+    monkeypatch.setattr(rig.ledger, "claim", twice)
+    assert delivery_worker(lambda works: [Outcome()] * len(works)).step() is True
+    assert rig.ledger.status()["deliveries"] == {"done": 2, "pending": 1}
 
 
 def test_the_assemble_worker_closes_and_rings(rig, settler):
