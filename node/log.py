@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.processors import ExceptionRenderer
@@ -15,6 +15,22 @@ from node.dicom.discretion import keep_libraries_discreet
 from node.domain.identity import short
 
 _UID_KEYS = ("series", "study", "instance", "object")
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard error is at that moment: a test or a progress bar may put another in its place."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        """Standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Nothing to set."""
 
 
 def configure(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], style: Literal["console", "json"]) -> None:
@@ -40,7 +56,7 @@ def configure(level: Literal["DEBUG", "INFO", "WARNING", "ERROR"], style: Litera
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
