@@ -1,5 +1,32 @@
-"""For every test: torch's threads must not spin against those of the test process beside this one."""
+"""For every test: threads of torch that do not spin, and no socket of a test's own scanner left open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pynetdicom import AE
+
 import model  # noqa: F401 - before anybody imports torch; see there
+
+
+@pytest.fixture(autouse=True)
+def _scanners_hang_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what pynetdicom leaves to the garbage collector when the other side ends an association.
+
+    Only for plain AEs, which are a test's own: the node's sender closes its sockets itself.
+    """
+    made = []
+    create = AE._create_socket
+
+    def remembered(entity: AE, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - as the library's
+        wrapped = create(entity, *given, **named)
+        if type(entity) is AE:
+            made.append(wrapped.socket)
+        return wrapped
+
+    monkeypatch.setattr(AE, "_create_socket", remembered)
+    yield
+    for each in made:
+        each.close()

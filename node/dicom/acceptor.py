@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import socket
+import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -108,6 +110,50 @@ def prepare(association: Association, limits: Limits) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     raw.settimeout(limits.idle_seconds)
     setattr(wrapped, "recv", partial(_receive, wrapped, limits))  # noqa: B010 - a method, on purpose
+
+
+class Connections:
+    """The sockets of incoming connections, to be closed when their threads have ended.
+
+    The library closes a socket at the end of an association. One that ends before (nonsense, silence, a peer that is
+    gone) it leaves to the garbage collector, and a port scan would hold as many file handles as it has made attempts.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Association, socket.socket] = {}
+        self._lock = threading.Lock()
+
+    def take(self, association: Association, limits: Limits) -> None:
+        """A connection was made: set it up, and remember its socket."""
+        wrapped = cast("AssociationSocket", association.dul.socket)
+        with self._lock:
+            self._open[association] = cast("socket.socket", wrapped.socket)
+        prepare(association, limits)
+        serve_at_once(association)
+
+    def close_dead(self) -> None:
+        """Close the sockets that nobody serves any more."""
+        with self._lock:
+            dead = [one for one in self._open if _over(one) and _over(one.dul)]
+            sockets = [self._open.pop(one) for one in dead]
+        for each in sockets:
+            each.close()
+
+    def end(self, seconds: float) -> None:
+        """At the end: wait so long for the threads to go, then close what is left under them."""
+        until = time.monotonic() + seconds
+        while self._open and time.monotonic() < until:
+            self.close_dead()
+            time.sleep(0.002)
+        with self._lock:
+            left = list(self._open.values())
+            self._open.clear()
+        for each in left:
+            each.close()
+
+
+def _over(thread: threading.Thread) -> bool:
+    return thread.ident is not None and not thread.is_alive()
 
 
 class _ServedAtOnce(queue.Queue[Any]):

@@ -24,7 +24,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
 
-from node.dicom.acceptor import AllowedPeer, BoundedServer, Limits, prepare, serve_at_once
+from node.dicom.acceptor import AllowedPeer, BoundedServer, Connections, Limits
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.headers import identity_of
@@ -37,6 +37,7 @@ __all__ = ["AllowedPeer", "Closed", "Limits", "Listener", "ListenerConfig", "Sto
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
+_LAST_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 
 
@@ -109,6 +110,7 @@ class Listener:
         self._stopping = threading.Event()
         self._server: BoundedServer | None = None
         self._threads: list[threading.Thread] = []
+        self._connections = Connections()
 
     @property
     def port(self) -> int:
@@ -160,6 +162,7 @@ class Listener:
             thread.join(timeout=5)
         self._threads.clear()
         self._close_dead()
+        self._connections.end(_LAST_SECONDS)
         log.info("no longer listening")
 
     def _bound(self) -> BoundedServer:
@@ -174,8 +177,7 @@ class Listener:
             entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
         entity.add_supported_context(VERIFICATION)
         handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, lambda event: prepare(event.assoc, limits)),
-            (evt.EVT_CONN_OPEN, lambda event: serve_at_once(event.assoc)),
+            (evt.EVT_CONN_OPEN, lambda event: self._connections.take(event.assoc, limits)),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_ACCEPTED, self._opened),
             (evt.EVT_ACSE_RECV, self._told),
@@ -287,6 +289,7 @@ class Listener:
         """Close what ended without a word: a thread that died with its connection raises no event."""
         while not self._stopping.wait(_WATCH_SECONDS):
             self._close_dead()
+            self._connections.close_dead()
 
     def _close_dead(self) -> None:
         with self._lock:

@@ -222,7 +222,6 @@ def test_a_connection_cut_in_the_middle_of_an_image(site):
 @pytest.mark.parametrize(
     "said", [b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\xff\xff\xff\xff", b""], ids=["http", "huge", "silent"]
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynetdicom leaves the socket to gc
 def test_a_stranger_on_the_port(said, site):
     with socket.create_connection(("127.0.0.1", site.node.port)) as stranger:
         stranger.sendall(said)

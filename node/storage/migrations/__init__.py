@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -11,6 +12,8 @@ from alembic.script import ScriptDirectory
 
 from node.domain.errors import Refused
 from node.storage.engine import Database
+
+_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps the migration under way in globals of its modules
 
 
 def upgrade(url: str) -> str:
@@ -33,7 +36,8 @@ def upgrade(url: str) -> str:
             if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
                 raise Refused(f"the ledger's schema {present} is newer than this software")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            with _ONE_AT_A_TIME:
+                command.upgrade(config, "head")
     finally:
         database.close()
     return newest()

@@ -582,3 +582,16 @@ def test_no_uid_and_no_patient_in_the_log(listener, keeper, caplog):
     assert caplog.records
     for secret in ("Phantom", "PHANTOM-1", *(image.SOPInstanceUID for image in images), Style().series_uid()):
         assert secret not in caplog.text
+
+
+def test_no_connection_keeps_its_socket_when_it_is_over(start, keeper):
+    listener = start(limits=Limits(idle_seconds=0.3, acse_seconds=0.3))
+    for nonsense in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\x00\x00\xff\xff\xff\xff" + bytes(64)):
+        with socket.create_connection(("127.0.0.1", listener.port)) as peer:
+            peer.sendall(nonsense)
+    sockets = listener._connections._open
+    until = time.monotonic() + 5
+    while sockets and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not sockets
+    still_works(listener, keeper)
