@@ -203,7 +203,7 @@ def keep(volume: CtVolume, mask: CalciumMask, definition: Definition) -> Calcium
     labels[tuple(voxels.index)] = voxels.label
     sure = mask.probability
     if sure is not None:
-        sure = sure[labels.ravel()[np.flatnonzero(mask.labels)] > 0]
+        sure = sure[labels.ravel()[np.flatnonzero(mask.labels > 0)] > 0]
     return CalciumMask(labels=labels, grid=mask.grid, probability=sure)
 
 
@@ -256,7 +256,7 @@ def _probability(mask: CalciumMask, voxels: Voxels) -> NDArray[np.float32] | Non
     if mask.probability is None:
         return None
     place = np.ravel_multi_index(tuple(voxels.index), mask.labels.shape)
-    return np.asarray(mask.probability[np.searchsorted(np.flatnonzero(mask.labels), place)])
+    return np.asarray(mask.probability[np.searchsorted(np.flatnonzero(mask.labels > 0), place)])
 
 
 def _lps(grid: VolumeGrid, index: NDArray[np.float64]) -> Vector:
