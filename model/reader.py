@@ -142,7 +142,7 @@ class Reader:
             heart=found.heart,
             definition=definition,
             model=self._identity,
-            notes=_notes(quality, definition),
+            notes=_notes(quality, definition, volume.mass_factor),
             timings_ms=found.timings_ms
             | {
                 "quality": (scored - judged) * 1000,
@@ -176,10 +176,12 @@ def _interval(volume: CtVolume, found: Segmentation, definition: Definition, cac
     return (min(low, cac), max(high, cac))
 
 
-def _notes(quality: Quality, definition: Definition) -> tuple[str, ...]:
+def _notes(quality: Quality, definition: Definition, mass_factor: float | None) -> tuple[str, ...]:
     notes = list(quality.doubts)
     if definition.kvp is None:
         notes.append("tube voltage not given: limits of 120 kVp used")
     elif definition.kvp_adapted:
         notes.append(f"kVp-adapted: limits for {definition.kvp:g} kVp used")
+    if definition.volume_threshold_mg_ml is not None:
+        notes.append(f"volume and mass counted from {definition.volume_rule_text(mass_factor)}")
     return tuple(notes)

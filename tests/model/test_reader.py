@@ -119,6 +119,11 @@ def test_other_tube_voltages_use_their_own_limits(lad_reader):
         lad_reader.read(scan(kvp=110.0))
 
 
+def test_a_profile_with_its_own_volume_limit_says_where_it_lies():
+    reading = Reader(tiny_bundle(finds=Territory.LAD), device="cpu", profile="philips").read(scan())
+    assert reading.notes == ("volume and mass counted from 130 HU (uncalibrated: 100 mgHA/mL cannot be found)",)
+
+
 def test_a_stack_that_is_not_axial_is_refused(lad_reader):
     with pytest.raises(OrientationError):
         lad_reader.read(scan(directions=(UP[1], UP[0], UP[2])))
