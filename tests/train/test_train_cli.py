@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-import train.cli
+import train.commands.prepare
 import train.evaluate
 from model.bundle import CARD, MANIFEST, load_bundle
 from tests.plain_case import plain_case
@@ -33,7 +33,7 @@ batch = 1
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    monkeypatch.setattr(train.cli, "make_case", lambda seed, *_: plain_case(seed))
+    monkeypatch.setattr(train.commands.prepare, "make_case", lambda seed, *_: plain_case(seed))
     monkeypatch.setattr(train.evaluate, "make_case", lambda seed, *_: plain_case(seed))
     config = tmp_path / "experiment.toml"
     config.write_text(EXPERIMENT)
@@ -75,7 +75,7 @@ def test_cases_that_exist_are_kept(run, monkeypatch):
     def never(*_: object):
         raise AssertionError
 
-    monkeypatch.setattr(train.cli, "make_case", never)
+    monkeypatch.setattr(train.commands.prepare, "make_case", never)
     run("phantom", run.folder, "--cases", 2)
 
 

@@ -1,0 +1,33 @@
+"""``prepare``: the cases a run trains on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from model.reader import choose_device
+from train.cases import make_case, training_resolution
+from train.cohort import Prepared, case_path
+from train.commands.options import ConfigOption, DeviceOption, RunOption, experiment_of, progress_bar
+
+app = typer.Typer()
+
+
+@app.command()
+def prepare(run: RunOption = Path("runs/first"), config: ConfigOption = None, device: DeviceOption = "cpu") -> None:
+    """Make the cohort of an experiment, held-out cases not included. Cases that exist are kept."""
+    store_cases(run / "cases", experiment_of(config).cohort.seeds(), device)
+
+
+def store_cases(folder: Path, seeds: range, device: str) -> None:
+    """Make the case of every seed that is not in the folder yet, at training resolution."""
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe = training_resolution()
+    target = choose_device(device).type
+    with progress_bar() as bar:
+        row = bar.add_task("cases", total=len(seeds), note="")
+        for seed in seeds:
+            if not case_path(folder, seed).is_file():
+                Prepared.of(make_case(seed, recipe, target)).write(case_path(folder, seed))
+            bar.advance(row)
