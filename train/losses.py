@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.labels import Anatomy, Organ, Territory
+from model.labels import Anatomy, Territory
 
 # LM is small and easily given to the LAD; aortic calcium is plenty and easy
 _TERRITORY_WEIGHT: Final = {
@@ -71,15 +71,3 @@ def fine_losses(
     found = found / max(weights, 1e-3)
     total = found + missed + _DENSE * dense + _ANATOMY * tissue + _CALCIUM * presence
     return {"loss": total, "found": found, "missed": missed, "dense": dense, "anatomy": tissue, "calcium": presence}
-
-
-def coarse_losses(logits: Tensor, organs: Tensor) -> dict[str, Tensor]:
-    """Losses of the localiser: cross entropy of all organs and the heart's Dice, over (batch, classes, z, y, x)."""
-    values = logits.float()
-    entropy = F.cross_entropy(values, organs)
-    heart = values.softmax(1)[:, Organ.HEART]
-    truth = (organs == Organ.HEART).float()
-    axes = (1, 2, 3)
-    overlap = 2 * (heart * truth).sum(axes) + 100.0
-    dice = 1 - (overlap / (heart.sum(axes) + truth.sum(axes) + 100.0)).mean()
-    return {"loss": entropy + dice, "entropy": entropy, "dice": dice}

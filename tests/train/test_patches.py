@@ -8,8 +8,7 @@ from model.preprocess import FIELD, POSITION_MM
 from tests.plain_case import plain_case
 from train.cohort import Cohort, Prepared, case_path, paths
 from train.config import Augmentation
-from train.patches import CoarseTask, FineTask, noise_bank
-from train.solids import solids
+from train.patches import FineTask, noise_bank
 
 CPU = torch.device("cpu")
 STILL = Augmentation(
@@ -111,23 +110,6 @@ def test_contrast_agent_is_never_scored(cohort):
     batch = FineTask(cohort, Augmentation(contrast=1.0), 3).batch(0, 4, CPU)
     assert not batch.scored.any()
     assert float(batch.hu[batch.anatomy == Anatomy.LEFT_VENTRICLE].median()) > 90
-
-
-def test_volumes_keep_organs_and_images_together(cohort):
-    batch = CoarseTask(cohort, Augmentation(solids=0.0, contrast=0.0), 1).batch(0, 6, CPU)
-    assert batch.image.shape == (6, 1, *CoarseTask.shape)
-    hu = batch.image[:, 0] * 500
-    assert float(hu[batch.organs == Organ.HEART].median()) == pytest.approx(40, abs=40)
-    assert float(hu[batch.organs == Organ.LUNG].median()) < -700
-    assert bool((batch.organs == Organ.HEART).flatten(1).any(1).all())
-
-
-def test_solids_never_hold_a_heart():
-    for seed in range(20):
-        hu, organs = solids(np.random.default_rng(seed), (32, 48, 48))
-        assert hu.shape == organs.shape
-        assert set(np.unique(organs)) <= {Organ.OTHER, Organ.LUNG, Organ.BONE}
-        assert np.isfinite(hu).all()
 
 
 def test_noise_is_of_unit_strength_and_band_limited():

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from model.network import UNet
 from model.reader import choose_device
+from train.coarse import CoarseTask
 from train.cohort import Cohort
 from train.commands.options import (
     ConfigOption,
@@ -23,7 +24,7 @@ from train.commands.options import (
 )
 from train.loop import Progress as Step
 from train.loop import fit as fit_network
-from train.patches import CoarseTask, FineTask
+from train.patches import FineTask
 
 app = typer.Typer()
 
