@@ -122,7 +122,7 @@ def _descending(rng: np.random.Generator, heart: Heart, spine: Vertebra) -> tupl
     drop = ((float(arch[0]) - z) / 90).clamp(0, 1.6)  # 0 at the arch, 1 behind the heart's lower border
     # it leans on the vertebral bodies: at the arch on their left, further down more and more on their front
     around = np.deg2rad(rng.uniform(35, 75)) - np.deg2rad(rng.uniform(5, 25)) * drop
-    gap = radius + rng.uniform(1.5, 4.0)
+    gap = radius + rng.uniform(1.0, 6.0)
     middle_x = spine.middle_x_mm + (spine.half_x_mm + gap) * torch.sin(around)
     middle_y = spine.middle_y_mm - (spine.half_y_mm + gap) * torch.cos(around)
     middle_x = middle_x + smooth_noise(rng, frame, 70.0, "yx")

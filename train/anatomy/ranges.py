@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
 
 Range = tuple[float, float]
 
@@ -55,17 +56,38 @@ class CoronaryRanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyRanges:
-    """The thorax around the heart."""
+    """The thorax around the heart: tissues in HU, sizes in mm, and how often (0..1) a finding is there."""
 
     fat_hu: Range = (-118.0, -86.0)
     muscle_hu: Range = (38.0, 62.0)
-    blood_hu: Range = (30.0, 54.0)
-    lung_hu: Range = (-900.0, -730.0)
+    blood_hu: Range = (30.0, 60.0)
+    lung_hu: Range = (-910.0, -710.0)
     trabecular_hu: Range = (70.0, 260.0)
     cortical_hu: Range = (320.0, 950.0)
     subcutaneous_mm: Range = (4.0, 42.0)
     wall_mm: Range = (10.0, 20.0)
     liver_hu: Range = (30.0, 72.0)
+    spurs: float = 0.35
+    spur_mm: Range = (2.0, 10.0)
+    spur_gap_mm: Range = (0.0, 3.0)  # between spurs and the aorta's wall
+    calcified_ligament: float = 0.12
+    sclerotic_plates: float = 0.3
+    pleural_fluid: float = 0.12
+    dependent_lung: float = 0.3
+    pericardial_fluid: float = 0.15
+    hernia: float = 0.08
+    dense_gullet: float = 0.06
+    dense_stomach: float = 0.1
+
+    @classmethod
+    def unseen(cls) -> Self:
+        """Harder ranges for cases that are only tested on."""
+        return cls(
+            blood_hu=(26.0, 66.0), lung_hu=(-940.0, -660.0), cortical_hu=(260.0, 1200.0), spurs=0.7,
+            spur_mm=(5.0, 14.0), spur_gap_mm=(0.0, 1.5), calcified_ligament=0.3, sclerotic_plates=0.5,
+            pleural_fluid=0.25, dependent_lung=0.5, pericardial_fluid=0.3, hernia=0.2, dense_gullet=0.15,
+            dense_stomach=0.25,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +95,29 @@ class ConfuserRanges:
     """How often a case carries what must not be scored."""
 
     mitral_annulus: float = 0.3
+    curtain: float = 0.08  # between aortic and mitral valve
     papillary: float = 0.1
     pericardial: float = 0.08
     nodes: float = 0.35
+    ligament: float = 0.06  # arteriosum
+    bronchi: float = 0.1
     granuloma: float = 0.3
     stent: float = 0.06
-    lead: float = 0.06
-    sternal_wires: float = 0.06
-    clips: float = 0.05
-    valve_prosthesis: float = 0.03
+    lead: float = 0.08
+    line: float = 0.06
+    sternal_wires: float = 0.08
+    clips: float = 0.06
+    electrodes: float = 0.2
+    valve_prosthesis: float = 0.05
+
+    @classmethod
+    def unseen(cls) -> Self:
+        """Higher rates, for cases that are only tested on."""
+        return cls(
+            mitral_annulus=0.6, curtain=0.25, papillary=0.25, pericardial=0.25, nodes=0.7, ligament=0.2, bronchi=0.25,
+            granuloma=0.5, stent=0.15, lead=0.25, line=0.2, sternal_wires=0.2, clips=0.2, electrodes=0.4,
+            valve_prosthesis=0.12,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

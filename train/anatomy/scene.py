@@ -23,6 +23,7 @@ from train.anatomy.plaques import aortic_calcium, coronary_calcium, valve_calciu
 from train.anatomy.pose import draw_pose
 from train.anatomy.ranges import AnatomyRanges, BodyRanges
 from train.anatomy.settling import settle, sheathe
+from train.anatomy.spurs import wear
 from train.anatomy.streams import Stream, stream
 from train.anatomy.thorax import Chest, Skeleton, draw_chest, draw_skeleton, wall_layers
 
@@ -82,6 +83,7 @@ def _draw_body(seed: int, frame: Frame, ranges: AnatomyRanges, atlas: HeartAtlas
     chest = draw_chest(rng, heart, ranges.body)
     skeleton = draw_skeleton(rng, chest, heart, ranges.body)
     middle = draw_mediastinum(stream(seed, Stream.MEDIASTINUM), heart, chest, skeleton)
+    skeleton = wear(stream(seed, Stream.SPINE), skeleton, middle.descending, frame, ranges.body)
     abdomen = draw_abdomen(stream(seed, Stream.ABDOMEN), heart, chest)
     lung = torch.stack([chest.cavity, -middle.outline, -abdomen.below, -skeleton.back_muscle]).amax(dim=0)
     return Body(

@@ -24,6 +24,8 @@ class Stream(IntEnum):
     TISSUE = 11
     IMAGING = 12
     GEOMETRY = 13
+    SPINE = 14
+    FLUIDS = 15
 
 
 def stream(seed: int, which: Stream) -> np.random.Generator:

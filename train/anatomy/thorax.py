@@ -90,12 +90,14 @@ def wall_layers(rng: np.random.Generator, chest: Chest, body: BodyRanges, fat_hu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vertebra:
-    """Size and place of the vertebral bodies in plane (mm)."""
+    """Size and place of the vertebral bodies in plane (mm), and their distance and phase along the spine."""
 
     middle_x_mm: float
     middle_y_mm: float
     half_x_mm: float
     half_y_mm: float
+    pitch_mm: float
+    phase: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +124,8 @@ def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: Bo
         middle_y_mm=chest.spine_front_mm + half_y,
         half_x_mm=rng.uniform(17, 24),
         half_y_mm=half_y,
+        pitch_mm=rng.uniform(23, 31),
+        phase=rng.random(),
     )
     spine_layers, vertebrae, processes = _spine(rng, chest, vertebra, marrow, cortical)
     rib_layers, ribs = _ribs(rng, chest, marrow, cortical)
@@ -155,7 +159,7 @@ def _spine(
     frame = chest.frame
     z, y, x = frame.coordinates()
     half_x, half_y, middle_y = vertebra.half_x_mm, vertebra.half_y_mm, vertebra.middle_y_mm
-    pitch, phase = rng.uniform(23, 31), rng.random()
+    pitch, phase = vertebra.pitch_mm, vertebra.phase
     level = torch.remainder(z / pitch + phase, 1.0)
     waist = 1 - 0.1 * torch.sin(np.pi * level)  # bodies are narrower in the middle, lips stand out at the discs
     spurs = smooth_noise(rng, frame, 11.0) * rng.uniform(0.3, 2.0)
@@ -200,7 +204,10 @@ def _ribs(rng: np.random.Generator, chest: Chest, marrow: Tensor, cortical: floa
     if rng.random() < 0.6:
         patches = (smooth_noise(rng, frame, 9.0) - rng.uniform(0.2, 1.2)).clamp(0, 1)
         layers.append(Layer(distance=cartilage, hu=rng.uniform(180, 600), band_mm=(-1.6, 0.0), opacity=patches))
-    return layers, behind
+    if rng.random() < 0.25:
+        core = (smooth_noise(rng, frame, 7.0) - rng.uniform(0.3, 1.2)).clamp(0, 1)
+        layers.append(Layer(distance=cartilage + 1.2, hu=rng.uniform(160, 500), opacity=core))
+    return layers, ribs  # cartilage counts as bone: calcified, it looks like it
 
 
 def _sternum(
