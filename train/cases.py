@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,15 +18,31 @@ from train.anatomy.layers import Region
 from train.anatomy.ranges import AnatomyRanges, Cohort
 from train.anatomy.scene import Patient, draw_patient
 from train.anatomy.streams import Stream, stream
+from train.imaging.artefacts import cupping, doubled, draw_fill, outside_circle, rings, shading, streaks
 from train.imaging.deposit import deposit, deposit_moving, labels, nearest, strengths
+from train.imaging.noise import level, noise
 from train.imaging.ranges import ImagingRanges, Scanner
 from train.imaging.raster import PixelGrid, Raster
-from train.imaging.scan import cupping, draw_scanner, noise, resolve, slices, streaks
+from train.imaging.scan import draw_scanner, overlaps, profile, resolve, slices
 
-__all__ = ["Anatomy", "Case", "Cohort", "Recipe", "draw_grid", "full_resolution", "make_case", "training_resolution"]
+__all__ = [
+    "Anatomy",
+    "Case",
+    "Cohort",
+    "Recipe",
+    "draw_grid",
+    "full_resolution",
+    "hold_out_resolution",
+    "make_case",
+    "training_resolution",
+]
 
 _VISIBLE_HU = 25.0
 _VALVE_TOP_MM = 12.0
+_SUB_SLICE_MM = 1.4  # thin slices need no finer steps than this
+_HEART_EDGE_MM = 4.0
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,9 +83,13 @@ class Recipe:
     Attributes
     ----------
     matrix
-        Rows and columns.
+        Rows and columns; None: as many as the drawn field of view holds.
+    pixel_mm
+        Pixel size; None: that of the drawn field of view.
+    averaged
+        The pixels stand for what reading makes of finer ones: less noise, wider edges.
     field_of_view_mm
-        Drawn evenly; with ``pixel_mm`` set it is that times ``matrix`` instead.
+        Drawn evenly; with ``matrix`` and ``pixel_mm`` both set it is their product instead.
     slice_mm
         Slice spacings, one of which is drawn.
     slices
@@ -76,7 +97,7 @@ class Recipe:
     shortest_mm
         More slices are taken where the drawn number would cover less: scans run from the carina into the abdomen.
     per_slice
-        Sub-slices a slice is averaged from.
+        Sub-slices a slice is averaged from at most; thin slices take fewer.
     lattice_mm
         In-plane step of the anatomy.
     territory_mm
@@ -84,8 +105,9 @@ class Recipe:
 
     """
 
-    matrix: int = 256
+    matrix: int | None = 256
     pixel_mm: float | None = 1.0
+    averaged: bool = False
     field_of_view_mm: tuple[float, float] = (170.0, 250.0)
     slice_mm: tuple[float, ...] = (3.0, 3.0, 2.5)
     slices: tuple[int, int] = (40, 57)
@@ -97,13 +119,21 @@ class Recipe:
     imaging: ImagingRanges = field(default_factory=ImagingRanges)
 
     def __post_init__(self) -> None:
-        if self.matrix < 32 or min(self.slices) < 4 or self.slices[0] > self.slices[1]:
+        if (self.matrix or 32) < 32 or min(self.slices) < 4 or self.slices[0] > self.slices[1]:
             raise ValueError("a recipe needs at least 32 x 32 pixels and 4 slices, and slices as (fewest, most)")
+        if self.matrix is None and self.pixel_mm is None:
+            raise ValueError("a recipe needs a matrix or a pixel size")
 
 
 def training_resolution(cohort: Cohort = Cohort.MIXED) -> Recipe:
-    """1 mm pixels over 256 mm: made in a second or two."""
-    return Recipe(anatomy=AnatomyRanges(cohort=cohort))
+    """1 mm pixels as reading makes them of a scanner's, over 168 to 256 mm: made in a second or two."""
+    return Recipe(
+        matrix=None,
+        averaged=True,
+        field_of_view_mm=(168.0, 256.0),
+        slice_mm=(3.0, 3.0, 3.0, 2.5, 2.5, 1.5),
+        anatomy=AnatomyRanges(cohort=cohort),
+    )
 
 
 def full_resolution(cohort: Cohort = Cohort.HIGH) -> Recipe:
@@ -118,16 +148,40 @@ def full_resolution(cohort: Cohort = Cohort.HIGH) -> Recipe:
     )
 
 
+def hold_out_resolution(cohort: Cohort = Cohort.MIXED) -> Recipe:
+    """As scanners send it, by harder imaging and of anatomy that training never draws: for figures, never for fits."""
+    anatomy = AnatomyRanges(cohort=cohort)
+    return Recipe(
+        matrix=512,
+        pixel_mm=None,
+        field_of_view_mm=(168.0, 260.0),
+        slice_mm=(3.0, 3.0, 2.5),
+        anatomy=replace(anatomy, **{part.name: _unseen(getattr(anatomy, part.name)) for part in fields(anatomy)}),
+        imaging=ImagingRanges.unseen(),
+    )
+
+
 def draw_grid(seed: int, recipe: Recipe) -> PixelGrid:
     """The pixel grid of a case."""
     rng = stream(seed, Stream.GEOMETRY)
     view = rng.uniform(*recipe.field_of_view_mm)
-    pixel = recipe.pixel_mm if recipe.pixel_mm is not None else round(view / recipe.matrix, 4)
+    if recipe.matrix is None:
+        pixel = recipe.pixel_mm or 1.0
+        matrix = max(32, round(view / pixel))
+    else:
+        matrix = recipe.matrix
+        pixel = recipe.pixel_mm if recipe.pixel_mm is not None else round(view / matrix, 4)
     step = recipe.slice_mm[rng.integers(len(recipe.slice_mm))]
     count = max(int(rng.integers(recipe.slices[0], recipe.slices[1] + 1)), int(np.ceil(recipe.shortest_mm / step)))
-    return PixelGrid(
-        shape=(count, recipe.matrix, recipe.matrix), spacing_mm=(step, pixel, pixel), per_slice=recipe.per_slice
-    )
+    per_slice = min(recipe.per_slice, max(1, round(step / _SUB_SLICE_MM)))
+    return PixelGrid(shape=(count, matrix, matrix), spacing_mm=(step, pixel, pixel), per_slice=per_slice)
+
+
+def _unseen(part: Part) -> Part:
+    """The hold-out's version of a part of the ranges, where it has one."""
+    unseen = getattr(part, "unseen", None)
+    drawn: Part = unseen() if unseen is not None else part
+    return drawn
 
 
 @torch.no_grad()
@@ -142,15 +196,20 @@ def make_case(seed: int, recipe: Recipe, device: str = "cpu") -> Case:
     plain = _tissue(patient, raster, grid, device)
     added, keys = deposit_moving(patient.scene.calcium, grid.fine(), patient.scene.calcium.hu, device)
     in_plane = grid.spacing_mm[1:]
-    shown = resolve(slices(added, grid.per_slice), in_plane, scanner)
-    image = resolve(slices(plain, grid.per_slice), in_plane, scanner) + shown
+    weights = profile(scanner, grid.spacing_mm[0], grid.fine().spacing_mm[0])
+    shown = resolve(slices(added, grid.per_slice, weights), in_plane, scanner, averaged=recipe.averaged)
+    tissue = slices(plain, grid.per_slice, weights)
+    if scanner.doubled_weight > 0:
+        near = raster.to_pixels(raster.per_slice(_near_heart(patient)))
+        tissue = doubled(rng, tissue, near, in_plane, (scanner.doubled_weight, scanner.doubled_mm))
+    image = resolve(tissue, in_plane, scanner, averaged=recipe.averaged) + shown
     calcium = _visible(keys, shown, grid)
     anatomy = raster.label(patient.scene.regions)
-    image = _artefacts(rng, image, scanner, in_plane)
+    image = _disturbed(rng, image, scanner, grid, averaged=recipe.averaged)
     centre = patient.body.heart.centre_mm + np.asarray(grid.half_extent_mm())
     return Case(
         seed=seed,
-        hu=image.round().clamp(-1024, 3071).to(torch.int16).cpu().numpy(),
+        hu=image.round().clamp(-3024, 3071).to(torch.int16).cpu().numpy(),
         spacing_mm=grid.spacing_mm,
         calcium=calcium.cpu().numpy(),
         territory=_territory(patient, raster, grid, calcium, recipe.territory_mm).cpu().numpy(),
@@ -172,6 +231,9 @@ def _tissue(patient: Patient, raster: Raster, grid: PixelGrid, device: str) -> T
 def _visible(keys: Tensor, shown: Tensor, grid: PixelGrid) -> Tensor:
     """Labels where calcium shows: the strongest deposit in the slice within the point spread's reach."""
     top = keys.reshape(grid.shape[0], grid.per_slice, *grid.shape[1:]).amax(dim=1)
+    above = torch.cat([keys[grid.per_slice :: grid.per_slice], keys[-1:]])
+    below = torch.cat([keys[:1], keys[grid.per_slice - 1 : -1 : grid.per_slice]])
+    top = torch.where(top > 7, top, torch.maximum(above, below))
     visible = shown >= _VISIBLE_HU
     found = torch.zeros_like(top, dtype=torch.uint8)
     used = torch.nonzero(visible.flatten(1).any(dim=1)).flatten()
@@ -183,17 +245,34 @@ def _visible(keys: Tensor, shown: Tensor, grid: PixelGrid) -> Tensor:
     return found
 
 
-def _artefacts(rng: np.random.Generator, image: Tensor, scanner: Scanner, in_plane: tuple[float, float]) -> Tensor:
-    device = str(image.device)
+def _near_heart(patient: Patient) -> Tensor:
+    """1 in the heart and its fat, 0 some millimetres outside, on the lattice."""
+    return (0.5 - (patient.body.heart.pericardium - _HEART_EDGE_MM / 2) / _HEART_EDGE_MM).clamp(0, 1)
+
+
+def _disturbed(rng: np.random.Generator, image: Tensor, scanner: Scanner, grid: PixelGrid, *, averaged: bool) -> Tensor:
+    """With artefacts, HU errors and noise, and nothing where nothing was reconstructed."""
+    device, in_plane, shape = str(image.device), grid.spacing_mm[1:], grid.shape
     image = image + streaks(rng, image, in_plane, scanner.streak_gain)
-    image = image + cupping((image.shape[1], image.shape[2]), in_plane, scanner.cupping_hu, device) + scanner.hu_shift
-    shape = (image.shape[0], image.shape[1], image.shape[2])
-    level = np.interp(np.arange(shape[0]), np.linspace(0, shape[0] - 1, 4), rng.uniform(0.85, 1.2, 4))
-    grain = noise(rng, shape, in_plane, scanner.noise_peak_per_mm).to(image.device)
-    return (
-        image
-        + grain * scanner.noise_sd_hu * torch.tensor(level, dtype=torch.float32, device=image.device)[:, None, None]
-    )
+    plane = cupping(shape[1:], in_plane, scanner.cupping_hu, device)
+    plane = plane + shading(rng, shape[1:], scanner.shading_hu, device) + scanner.hu_shift
+    if scanner.ring_hu > 0:
+        plane = plane + rings(rng, shape[1:], in_plane, scanner.ring_hu, device)
+    beat = np.interp(np.arange(shape[0]), np.linspace(0, shape[0] - 1, 4), rng.uniform(0.85, 1.2, 4))
+    sd = torch.tensor(beat * scanner.noise_sd_hu, dtype=torch.float32, device=device)[:, None, None]
+    spread = level(image, in_plane, scanner.noise_density, scanner.noise_slope)
+    image = image + plane + _grain(rng, scanner, grid, device, averaged=averaged).mul_(spread).mul_(sd)
+    if scanner.circle:
+        image.masked_fill_(outside_circle(shape[1:], in_plane, device), draw_fill(rng))
+    return image
+
+
+def _grain(rng: np.random.Generator, scanner: Scanner, grid: PixelGrid, device: str, *, averaged: bool) -> Tensor:
+    """Noise of unit standard deviation; slices that overlap share some."""
+    count, rows, columns = grid.shape
+    shared = overlaps(scanner, grid.spacing_mm[0])
+    grain = noise(rng, (count + shared, rows, columns), grid.spacing_mm[1:], scanner.grain, device, averaged=averaged)
+    return (grain[1:] + grain[:-1]) * np.sqrt(0.5) if shared else grain
 
 
 def _territory(patient: Patient, raster: Raster, grid: PixelGrid, calcium: Tensor, reach_mm: float) -> Tensor:

@@ -65,6 +65,16 @@ class Balls:
     label: NDArray[np.uint8]
     motion_mm: Array
 
+    def chosen(self, which: NDArray[np.bool_]) -> Balls:
+        """Those balls for which ``which`` (n,) holds."""
+        return Balls(
+            centres=self.centres[which],
+            radius_mm=self.radius_mm[which],
+            hu=self.hu[which],
+            label=self.label[which],
+            motion_mm=self.motion_mm[which],
+        )
+
 
 def balls(
     centres: Array, radius_mm: Array | float, hu: Array | float, label: int = 0, motion: Array | None = None

@@ -46,15 +46,18 @@ def deposit(balls: Balls, grid: PixelGrid, strength: Array, device: str, phase: 
 
 def deposit_moving(balls: Balls, grid: PixelGrid, strength: Array, device: str) -> tuple[Tensor, Tensor]:
     """Strength averaged over the time a slice takes, and the keys' maximum over that time."""
-    moving = bool(np.any(balls.motion_mm))
-    phases = np.linspace(-0.5, 0.5, _MOTION_PHASES) if moving else np.zeros(1)
-    total = torch.zeros(grid.shape, device=device)
-    top = torch.zeros(grid.shape, dtype=torch.int32, device=device)
-    for phase in phases:
-        keys = deposit(balls, grid, strength, device, float(phase))
-        total += strengths(keys) / len(phases)
-        top = torch.maximum(top, keys)
-    return total, top
+    moves = np.any(balls.motion_mm != 0, axis=1)
+    top = deposit(balls.chosen(~moves), grid, strength[~moves], device)
+    still = strengths(top)
+    if not moves.any():
+        return still, top
+    moving, power = balls.chosen(moves), strength[moves]
+    total = torch.zeros(grid.shape, dtype=torch.int32, device=device)
+    for phase in np.linspace(-0.5, 0.5, _MOTION_PHASES):
+        keys = deposit(moving, grid, power, device, float(phase))
+        total += keys >> 3
+        top = torch.maximum(top, keys, out=top)
+    return torch.maximum(still, total.float().div_(_STRENGTH_STEPS * _MOTION_PHASES), out=still), top
 
 
 def nearest(points: Array, label: Array, reach_mm: float, grid: PixelGrid, device: str) -> Tensor:

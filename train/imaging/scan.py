@@ -1,4 +1,4 @@
-"""What the scanner makes of HU on sub-slices: slice profile, point spread, noise, cupping, streaks, shift."""
+"""What the scanner makes of HU on sub-slices: slice profile and point spread; and the draw of a scanner."""
 
 from __future__ import annotations
 
@@ -6,29 +6,64 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.imaging.ranges import ImagingRanges, Scanner
+from train.imaging.ranges import Grain, ImagingRanges, Scanner
 
-_STREAK_THRESHOLD_HU = 1400.0
-_OVERSHOOT_MM = 1.3
+_THIN_MM = 2.0  # below this spacing slices may overlap
 
 
 def draw_scanner(rng: np.random.Generator, ranges: ImagingRanges) -> Scanner:
     """Draw one scan's sharpness, noise and artefacts; noise is drawn evenly in its logarithm."""
     low, high = np.log(ranges.noise_sd_hu)
+    moving = rng.random() < ranges.doubled
     return Scanner(
         psf_sigma_mm=rng.uniform(*ranges.psf_sigma_mm),
         edge_gain=rng.uniform(*ranges.edge_gain) if rng.random() < ranges.enhancing else 0.0,
+        edge_mm=rng.uniform(*ranges.edge_mm),
+        profile_softness=rng.uniform(*ranges.profile_softness),
+        overlapping=bool(rng.random() < ranges.overlapping),
         noise_sd_hu=float(np.exp(rng.uniform(low, high))),
-        noise_peak_per_mm=rng.uniform(*ranges.noise_peak_per_mm),
+        noise_density=rng.uniform(*ranges.noise_density),
+        noise_slope=rng.uniform(*ranges.noise_slope),
+        grain=_draw_grain(rng, ranges),
         hu_shift=rng.uniform(*ranges.hu_shift),
         cupping_hu=rng.uniform(*ranges.cupping_hu),
+        shading_hu=rng.uniform(*ranges.shading_hu),
         streak_gain=rng.uniform(*ranges.streak_gain),
+        doubled_weight=rng.uniform(*ranges.doubled_weight) if moving else 0.0,
+        doubled_mm=rng.uniform(*ranges.doubled_mm),
+        ring_hu=rng.uniform(*ranges.ring_hu) if rng.random() < ranges.rings else 0.0,
+        circle=bool(rng.random() < ranges.circle),
     )
 
 
-def slices(fine: Tensor, per_slice: int) -> Tensor:
-    """Box slice profile: the mean of each slice's sub-slices."""
-    return fine.reshape(-1, per_slice, *fine.shape[1:]).mean(dim=1)
+def profile(scanner: Scanner, step_mm: float, sub_step_mm: float) -> list[float]:
+    """Weights of the sub-slices about a slice's middle: a box with ramps, as thick as the spacing or twice that."""
+    thickness = step_mm * (2.0 if overlaps(scanner, step_mm) else 1.0)
+    ramp = max(scanner.profile_softness * thickness, 1e-6)
+    own = round(step_mm / sub_step_mm)
+    reach = max(own, own + 2 * int(np.ceil(((thickness + ramp - step_mm) / 2) / sub_step_mm - 1e-3)))
+    middles = (np.arange(reach) - (reach - 1) / 2) * sub_step_mm
+    points = middles[:, None] + (np.arange(20) - 9.5) / 20 * sub_step_mm
+    weights = np.clip((thickness / 2 - np.abs(points)) / ramp + 0.5, 0, 1).mean(axis=1)
+    return [float(weight) for weight in weights / weights.sum()]
+
+
+def overlaps(scanner: Scanner, step_mm: float) -> bool:
+    """Whether slices at this spacing are twice as thick as it."""
+    return scanner.overlapping and step_mm < _THIN_MM
+
+
+def slices(fine: Tensor, per_slice: int, weights: list[float]) -> Tensor:
+    """Weighted mean of the sub-slices about each slice's middle; beyond the ends the last one goes on."""
+    extra = (len(weights) - per_slice) // 2
+    count = fine.shape[0] // per_slice
+    total = torch.zeros((count, *fine.shape[1:]), device=fine.device)
+    for place, weight in enumerate(weights):
+        first = place - extra
+        inside = [min(max(first + k * per_slice, 0), fine.shape[0] - 1) for k in range(count)]
+        regular = first >= 0 and first + (count - 1) * per_slice < fine.shape[0]
+        total.add_(fine[first::per_slice][:count] if regular else fine[inside], alpha=weight)
+    return total
 
 
 def blur(image: Tensor, spacing_mm: tuple[float, float], sigma_mm: float) -> Tensor:
@@ -38,59 +73,28 @@ def blur(image: Tensor, spacing_mm: tuple[float, float], sigma_mm: float) -> Ten
     return image
 
 
-def resolve(image: Tensor, spacing_mm: tuple[float, float], scanner: Scanner) -> Tensor:
-    """What the kernel makes of slices: the point spread, and with enhancing kernels an overshoot at edges."""
-    sharp = blur(image, spacing_mm, scanner.psf_sigma_mm)
+def resolve(image: Tensor, spacing_mm: tuple[float, float], scanner: Scanner, *, averaged: bool = False) -> Tensor:
+    """What the kernel makes of slices: the point spread, and with enhancing kernels an overshoot at edges.
+
+    ``averaged`` pixels are those that reading makes of finer ones. The triangle two pixels wide that it weights with
+    has a variance of a sixth of a pixel squared; rendering at the larger pixels has brought about half of it already.
+    """
+    spread = scanner.psf_sigma_mm**2 + (spacing_mm[0] * spacing_mm[1] / 10.0 if averaged else 0.0)
+    sharp = blur(image, spacing_mm, float(np.sqrt(spread)))
     if scanner.edge_gain == 0:
         return sharp
-    return sharp + scanner.edge_gain * (sharp - blur(sharp, spacing_mm, _OVERSHOOT_MM))
+    return sharp + scanner.edge_gain * (sharp - blur(sharp, spacing_mm, scanner.edge_mm))
 
 
-def noise(
-    rng: np.random.Generator, shape: tuple[int, int, int], spacing_mm: tuple[float, float], peak_per_mm: float
-) -> Tensor:
-    """Noise of unit standard deviation with the power spectrum f exp(-f²/2 peak²).
-
-    With the peak at 0.20 /mm the power at 0.55 /mm is 10 % of the peak's, as measured on gated scans.
-    """
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    white = torch.randn(shape, generator=generator)
-    row = torch.fft.fftfreq(shape[1], spacing_mm[0])[:, None]
-    column = torch.fft.rfftfreq(shape[2], spacing_mm[1])[None]
-    frequency = torch.sqrt(row**2 + column**2)
-    amplitude = torch.sqrt(frequency * torch.exp(-(frequency**2) / (2 * peak_per_mm**2)))
-    power = (torch.cat([amplitude, amplitude[:, 1 : (shape[2] + 1) // 2]], dim=1) ** 2).mean()
-    spectrum = torch.fft.rfft2(white) * (amplitude / power.sqrt())
-    grain: Tensor = torch.fft.irfft2(spectrum, s=shape[1:])
-    return grain
-
-
-def cupping(shape: tuple[int, int], spacing_mm: tuple[float, float], depth_hu: float, device: str) -> Tensor:
-    """Beam hardening's bowl (rows, columns): zero at 130 mm from the centre, ``-depth_hu`` in the middle."""
-    axes = [(torch.arange(n, device=device) - (n - 1) / 2) * step for n, step in zip(shape, spacing_mm, strict=True)]
-    squared = (axes[0][:, None] ** 2 + axes[1][None] ** 2) / 130.0**2
-    return -depth_hu * (1 - squared).clamp(min=-0.5)
-
-
-def streaks(rng: np.random.Generator, image: Tensor, spacing_mm: tuple[float, float], gain: float) -> Tensor:
-    """Dark and bright rays from metal and very dense calcium, to add to ``image`` (slices, rows, columns)."""
-    dense = (image - _STREAK_THRESHOLD_HU).clamp(min=0)
-    hit = torch.nonzero(dense.flatten(1).amax(dim=1) > 0).flatten()
-    total = torch.zeros_like(image)
-    if len(hit) == 0:
-        return total
-    rows, columns = image.shape[1:]
-    y = torch.fft.fftfreq(rows, 1 / (rows * spacing_mm[0]), device=image.device)[:, None]
-    x = torch.fft.fftfreq(columns, 1 / (columns * spacing_mm[1]), device=image.device)[None]
-    radius, angle = torch.sqrt(x**2 + y**2), torch.atan2(y, x)
-    rays = sum(
-        torch.cos(order * angle + float(rng.uniform(0, 2 * np.pi)))
-        for order in rng.choice([2, 4, 6, 10, 16], 3, replace=False)
+def _draw_grain(rng: np.random.Generator, ranges: ImagingRanges) -> Grain:
+    coarse = rng.random() < ranges.blotchy
+    return Grain(
+        peak_per_mm=rng.uniform(*(ranges.blotchy_peak_per_mm if coarse else ranges.noise_peak_per_mm)),
+        order=rng.uniform(*ranges.noise_order),
+        floor=rng.uniform(*ranges.noise_floor),
+        across=rng.uniform(*ranges.starved_gain) if rng.random() < ranges.starved else 0.0,
+        angle=rng.normal(0.0, 0.15),
     )
-    kernel = rays * torch.exp(-radius / 35) * (1 - torch.exp(-radius / 2)) / (1 + radius)
-    spread = torch.fft.irfft2(torch.fft.rfft2(dense[hit]) * torch.fft.rfft2(kernel), s=image.shape[1:])
-    total[hit] = (spread * gain * 0.02).clamp(-250, 250)
-    return total
 
 
 def _smoothed(image: Tensor, sigma: float, axis: int) -> Tensor:
