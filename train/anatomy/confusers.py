@@ -1,4 +1,4 @@
-"""Dense things near the heart that must never be scored: other calcium, and metal."""
+"""Calcium near the heart that must never be scored."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.anatomy.atlas import load_atlas
-from train.anatomy.coronaries import Course
-from train.anatomy.frame import Array, Frame, resample
+from train.anatomy.frame import Array
 from train.anatomy.heart import Heart
 from train.anatomy.labels import CONFUSER
 from train.anatomy.layers import Balls, balls, joined
 from train.anatomy.mediastinum import Mediastinum
 from train.anatomy.plaques import wall_sheets
 from train.anatomy.ranges import ConfuserRanges
-from train.anatomy.thorax import Skeleton
+
+_WINDOW = np.array([26.0, 6.0, 24.0])  # between aortic arch and left pulmonary artery, atlas mm (z, y, x)
 
 
 def mitral_ring(heart: Heart) -> Tensor:
@@ -26,58 +25,81 @@ def mitral_ring(heart: Heart) -> Tensor:
 def other_calcium(
     rng: np.random.Generator, heart: Heart, parts: Mediastinum, lung: Tensor, odds: ConfuserRanges
 ) -> Balls:
-    """Mitral annulus, papillary muscles, pericardium, nodes, lung granulomas."""
-    frame = heart.frame
+    """Mitral annulus, papillary muscles, pericardium, nodes, ligament of the duct, bronchi, granulomas."""
+    return joined([*_cardiac(rng, heart, odds), *_outside(rng, heart, parts, lung, odds)])
+
+
+def _cardiac(rng: np.random.Generator, heart: Heart, odds: ConfuserRanges) -> list[Balls]:
+    frame, ring = heart.frame, mitral_ring(heart)
     found: list[Balls] = []
     if rng.random() < odds.mitral_annulus:
-        rim = torch.maximum(mitral_ring(heart) + 0.5, -10 - heart.muscle())  # the free wall's side, beside the LCx
-        found.append(wall_sheets(rng, int(rng.integers(1, 6)), frame, rim, CONFUSER, spread_mm=rng.uniform(1.5, 5)))
+        found.append(_annulus(rng, heart, ring))
+    if rng.random() < odds.curtain:
+        curtain = torch.maximum(ring, heart.aorta_wall - 6)
+        found.append(wall_sheets(rng, int(rng.integers(1, 4)), frame, curtain, CONFUSER))
     if rng.random() < odds.papillary:
         deep = torch.where(heart.aortic_height < -25, heart.lv + 4, torch.full_like(heart.lv, 99.0))
         found.append(wall_sheets(rng, int(rng.integers(1, 3)), frame, deep, CONFUSER))
     if rng.random() < odds.pericardial:
-        found.append(wall_sheets(rng, int(rng.integers(1, 5)), frame, heart.pericardium, CONFUSER))
-    if rng.random() < odds.nodes:
-        places = [parts.carina_mm + np.array([-12.0, 3.0, 0.0]), *parts.hila]
-        found.extend(_node(rng, places[rng.integers(len(places))]) for _ in range(rng.integers(1, 4)))
-    if rng.random() < odds.granuloma:
-        inside = frame.position(torch.nonzero(lung < -4).cpu().numpy())
-        found.extend(_granuloma(rng, inside) for _ in range(rng.integers(1, 4) if len(inside) else 0))
-    return joined(found)
+        spread = rng.uniform(2, 8)
+        found.append(wall_sheets(rng, int(rng.integers(1, 6)), frame, heart.pericardium, CONFUSER, spread_mm=spread))
+    return found
 
 
-def metal(
-    rng: np.random.Generator,
-    heart: Heart,
-    courses: tuple[Course, ...],
-    skeleton: Skeleton,
-    odds: ConfuserRanges,
-) -> Balls:
-    """Stents, pacing leads, sternal wires, surgical clips, valve prostheses."""
+def _annulus(rng: np.random.Generator, heart: Heart, ring: Tensor) -> Balls:
+    """Specks, a C along the free wall beside the LCx, or a lump with a softer core."""
+    rim = torch.maximum(ring + 0.5, -10 - heart.muscle())  # the free wall's side
+    kind = rng.random()
+    if kind < 0.55:
+        return wall_sheets(rng, int(rng.integers(1, 7)), heart.frame, rim, CONFUSER, spread_mm=rng.uniform(1.2, 4))
+    if kind < 0.9:
+        return wall_sheets(rng, int(rng.integers(5, 14)), heart.frame, rim, CONFUSER, spread_mm=rng.uniform(3, 6))
+    seats = heart.frame.position(torch.nonzero(rim.abs() < 0.9).cpu().numpy())
+    if len(seats) == 0:
+        return joined([])
+    seat, radius = seats[rng.integers(len(seats))], rng.uniform(4, 9)
+    core = balls(seat, radius - 1, rng.uniform(150, 350), CONFUSER)
+    return joined([core, _shell(rng, seat, radius, rng.uniform(300, 900))])
+
+
+def _outside(
+    rng: np.random.Generator, heart: Heart, parts: Mediastinum, lung: Tensor, odds: ConfuserRanges
+) -> list[Balls]:
+    window = heart.pose.to_case(_WINDOW)[0]
     found: list[Balls] = []
-    if rng.random() < odds.stent:
-        course = courses[rng.integers(len(courses))]
-        found.append(_stent(rng, course))
-    if rng.random() < odds.lead:
-        found.append(_lead(rng, heart))
-    if rng.random() < odds.sternal_wires:
-        found.append(_wires(rng, skeleton, heart.frame))
-    if rng.random() < odds.clips:
-        for _ in range(rng.integers(1, 7)):
-            seat = np.array(
-                [rng.uniform(-40, 50), heart.low_mm[1] - rng.uniform(-8, 6), heart.centre_mm[2] + rng.uniform(-25, 30)]
-            )
-            found.append(
-                balls(seat + np.linspace(-2, 2, 5)[:, None] * _direction(rng), 0.6, rng.uniform(1500, 4000), CONFUSER)
-            )
-    if rng.random() < odds.valve_prosthesis:
-        found.append(_ring(rng, heart))
-    return joined(found)
+    if rng.random() < odds.nodes:
+        places = [parts.carina_mm + np.array([-12.0, 3.0, 0.0]), window, *parts.hila]
+        found.extend(_node(rng, places[rng.integers(len(places))], heart) for _ in range(rng.integers(1, 5)))
+    if rng.random() < odds.ligament:
+        path = window + np.arange(-3, 4)[:, None] * np.array([0.9, 0.3, 0.2])
+        found.append(balls(path, rng.uniform(0.6, 1.4), rng.uniform(250, 900), CONFUSER))
+    if rng.random() < odds.bronchi:
+        clear = torch.maximum(parts.airway_wall, 3 - heart.pericardium)
+        found.append(wall_sheets(rng, int(rng.integers(3, 12)), heart.frame, clear, CONFUSER, spread_mm=1.5))
+    if rng.random() < odds.granuloma:
+        depth = -4.0 if rng.random() < 0.7 else -0.5  # the others also at the pleura
+        inside = heart.frame.position(torch.nonzero(lung < depth).cpu().numpy())
+        found.extend(_granuloma(rng, inside) for _ in range(rng.integers(1, 4) if len(inside) else 0))
+    return found
 
 
-def _node(rng: np.random.Generator, near: Array) -> Balls:
+def _node(rng: np.random.Generator, near: Array, heart: Heart) -> Balls:
+    """Solid, a shell, or like popcorn; never inside the pericardium."""
     seat = near + rng.standard_normal(3) * np.array([8.0, 5.0, 6.0])
-    return _lump(rng, seat, rng.uniform(0.8, 4.0), rng.uniform(150, 900))
+    if heart.frame.sample(torch.minimum(heart.pericardium, heart.vessels()), seat[None])[0] < 4:
+        return joined([])
+    radius, hu, kind = rng.uniform(0.8, 4.0), rng.uniform(150, 900), rng.random()
+    if kind < 0.2:
+        return _shell(rng, seat, radius + 2, hu)
+    if kind < 0.4:
+        return balls(seat + rng.standard_normal((8, 3)) * radius, rng.uniform(0.5, 1.2, 8), hu, CONFUSER)
+    return _lump(rng, seat, radius, hu)
+
+
+def _shell(rng: np.random.Generator, seat: Array, radius_mm: float, hu: float) -> Balls:
+    out = rng.standard_normal((int(12 * radius_mm), 3))
+    out /= np.linalg.norm(out, axis=1, keepdims=True)
+    return balls(seat + radius_mm * out, 0.8, hu, CONFUSER)
 
 
 def _granuloma(rng: np.random.Generator, inside: Array) -> Balls:
@@ -88,53 +110,3 @@ def _granuloma(rng: np.random.Generator, inside: Array) -> Balls:
 def _lump(rng: np.random.Generator, seat: Array, radius_mm: float, hu: float) -> Balls:
     trail = rng.standard_normal((3, 3)) * radius_mm * 0.5
     return balls(seat + trail, radius_mm * rng.uniform(0.6, 1.0, 3), hu, CONFUSER)
-
-
-def _stent(rng: np.random.Generator, course: Course) -> Balls:
-    start = rng.integers(0, max(1, len(course.points) // 2))
-    piece = course.points[start : start + rng.integers(8, 28)]
-    centres = resample(piece, 0.5) if len(piece) > 1 else piece
-    phase = np.arange(len(centres)) * 1.1
-    around = np.stack([np.zeros_like(phase), np.cos(phase), np.sin(phase)], axis=1) * 1.4
-    return balls(centres + around, 0.5, rng.uniform(900, 2500), CONFUSER)
-
-
-def _lead(rng: np.random.Generator, heart: Heart) -> Balls:
-    """From the superior vena cava through the tricuspid valve to the right ventricle's apex."""
-    knots = np.array([[70.0, 5.0, -42.0], [42.0, 10.0, -42.0], [5.0, -2.0, -40.0], load_atlas().landmarks["tricuspid"],
-                      [-45.0, -35.0, 5.0], [-54.0, -48.0, 32.0]])  # fmt: skip
-    knots = knots + rng.standard_normal(knots.shape) * 3
-    path = resample(heart.pose.to_case(resample(knots, 3.0)), 0.8)
-    return balls(path, rng.uniform(0.6, 1.1), rng.uniform(1500, 4500), CONFUSER)
-
-
-def _wires(rng: np.random.Generator, skeleton: Skeleton, frame: Frame) -> Balls:
-    turn = np.linspace(0, 2 * np.pi, 90)
-    top = frame.half_extent_mm()[0]
-    loops = []
-    for height in np.arange(-top * 0.3, top, rng.uniform(16, 28)):
-        y = skeleton.sternum_front_mm + 7 - 8 * np.cos(turn)
-        x = skeleton.sternum_x_mm + 14 * np.sin(turn)
-        loops.append(np.stack([height + 1.5 * np.sin(turn), y, x], axis=1))
-    return balls(np.concatenate(loops), rng.uniform(0.45, 0.7), rng.uniform(2000, 4500), CONFUSER)
-
-
-def _ring(rng: np.random.Generator, heart: Heart) -> Balls:
-    atlas = load_atlas()
-    if rng.random() < 0.5:
-        centre, axis = atlas.landmarks["annulus"], atlas.landmarks["aortic_axis"]
-    else:
-        centre = atlas.landmarks["mitral"]
-        axis = atlas.landmarks["apex"] - centre
-        axis = axis / np.linalg.norm(axis)
-    first = np.cross(axis, [0.0, 0.0, 1.0])
-    first /= np.linalg.norm(first)
-    second = np.cross(axis, first)
-    turn = np.linspace(0, 2 * np.pi, 100)[:, None]
-    ring = centre + rng.uniform(10, 14) * (np.cos(turn) * first + np.sin(turn) * second)
-    return balls(heart.pose.to_case(ring), rng.uniform(0.6, 1.2), rng.uniform(1500, 4000), CONFUSER)
-
-
-def _direction(rng: np.random.Generator) -> Array:
-    vector = rng.standard_normal(3)
-    return np.asarray(vector / np.linalg.norm(vector))

@@ -11,10 +11,12 @@ from torch import Tensor
 from train.anatomy.abdomen import Abdomen, abdominal_layers, draw_abdomen
 from train.anatomy.atlas import HeartAtlas, load_atlas
 from train.anatomy.burden import Burden, draw_burden
-from train.anatomy.confusers import metal, other_calcium
+from train.anatomy.confusers import other_calcium
 from train.anatomy.coronaries import Course, draw_coronaries
+from train.anatomy.fluids import hernia_layers, lung_layers, pericardial_layers
 from train.anatomy.frame import Frame, smooth_noise
 from train.anatomy.heart import Heart, place_heart
+from train.anatomy.implants import metal
 from train.anatomy.labels import Anatomy
 from train.anatomy.layers import Balls, Layer, Region, Scene, balls, joined
 from train.anatomy.lungs import lung_vessels
@@ -62,7 +64,8 @@ def draw_patient(seed: int, frame: Frame, ranges: AnatomyRanges) -> Patient:
     atlas = load_atlas()
     body = _draw_body(seed, frame, ranges, atlas)
     burden = draw_burden(stream(seed, Stream.BURDEN), ranges.cohort)
-    layers, blood_hu = _layers(stream(seed, Stream.TISSUE), body, ranges.body)
+    findings = stream(seed, Stream.FLUIDS)
+    layers, blood_hu = _layers(stream(seed, Stream.TISSUE), findings, body, ranges.body)
     vessels = lung_vessels(stream(seed, Stream.LUNGS), frame, body.lung, body.mediastinum.hila, blood_hu)
     lumens = [balls(course.points, course.radius_mm, blood_hu) for course in body.courses]
     scene = Scene(
@@ -91,7 +94,9 @@ def _draw_body(seed: int, frame: Frame, ranges: AnatomyRanges, atlas: HeartAtlas
     )
 
 
-def _layers(rng: np.random.Generator, body: Body, ranges: BodyRanges) -> tuple[list[Layer], float]:
+def _layers(
+    rng: np.random.Generator, findings: np.random.Generator, body: Body, ranges: BodyRanges
+) -> tuple[list[Layer], float]:
     """All tissues in painting order, and the blood's HU."""
     frame = body.heart.frame
     fat = rng.uniform(*ranges.fat_hu)
@@ -104,19 +109,24 @@ def _layers(rng: np.random.Generator, body: Body, ranges: BodyRanges) -> tuple[l
         *abdominal_layers(rng, body.abdomen, body.chest, ranges, fat),
         *crural_layers(rng, body.mediastinum, body.abdomen.below, fat),
         Layer(distance=body.lung, hu=air_field),
+        *lung_layers(findings, body.lung, body.chest, ranges),
         *mediastinal_layers(rng, body.mediastinum, body.heart, blood),
+        *hernia_layers(findings, body.mediastinum, body.abdomen, body.heart, ranges),
         *body.skeleton.layers,
-        *_heart_layers(rng, body.heart, blood, fat_field),
+        *_heart_layers(rng, body.heart, blood, fat_field, pericardial_layers(findings, body.heart, ranges)),
     ]
     return layers, blood
 
 
-def _heart_layers(rng: np.random.Generator, heart: Heart, blood: float, fat_field: Tensor) -> list[Layer]:
+def _heart_layers(
+    rng: np.random.Generator, heart: Heart, blood: float, fat_field: Tensor, fluid: list[Layer]
+) -> list[Layer]:
     pools = blood + smooth_noise(rng, heart.frame, 8.0) * 2
     walls = (heart.cavae, heart.ra_wall, heart.rv_wall, heart.la_wall)
     return [
         Layer(distance=heart.pericardium - 1.2, hu=20.0, opacity=rng.uniform(0, 0.8)),
         Layer(distance=heart.pericardium, hu=fat_field + rng.uniform(0, 20)),
+        *fluid,
         *(Layer(distance=wall, hu=pools + rng.uniform(-3, 4)) for wall in walls),
         Layer(distance=heart.lv_wall, hu=pools + rng.uniform(-3, 12)),
         Layer(distance=heart.lv, hu=pools),
@@ -135,7 +145,7 @@ def _calcium(seed: int, body: Body, burden: Burden, ranges: AnatomyRanges, atlas
         aortic_calcium(rng, burden, body.heart, _free_aorta(body)),
     ]
     other = other_calcium(stream(seed, Stream.CONFUSERS), body.heart, body.mediastinum, body.lung, odds)
-    implants = metal(stream(seed, Stream.METAL), body.heart, body.courses, body.skeleton, odds)
+    implants = metal(stream(seed, Stream.METAL), body.heart, body.courses, (body.chest, body.skeleton), odds)
     return joined([*scored, other, implants])
 
 
