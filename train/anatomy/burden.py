@@ -8,7 +8,7 @@ RCA 56 %, aorta 85 %) or a screening population with little calcium.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -33,7 +33,8 @@ _WEIGHT: Final = {Vessel.LM: 0.35, Vessel.LAD: 1.3, Vessel.LCX: 0.7, Vessel.RCA:
 _SPREAD_MM: Final = {Vessel.LM: 6.0, Vessel.LAD: 26.0, Vessel.LCX: 28.0, Vessel.RCA: 42.0}
 _AORTA_SHARE: Final = {Cohort.HIGH: 0.85, Cohort.LOW: 0.45, Cohort.NONE: 0.0}
 _VALVE_SHARE: Final = {Cohort.HIGH: 0.42, Cohort.LOW: 0.15, Cohort.NONE: 0.0}
-_MAX_PLAQUES: Final = 24
+_MAX_PLAQUES: Final = 28
+_SPECKS: Final = 0.35  # share of plaques
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +131,25 @@ def _fill(rng: np.random.Generator, vessel: Vessel, target: float) -> list[Plaqu
             wide=float(rng.beta(0.8, 2.0)),
             hu=float(np.clip(rng.lognormal(np.log(640), 0.5), 170, 1500)),
         )
+        if rng.random() < _SPECKS:
+            plaque = _speck(rng, plaque)
         score = max(plaque.agatston(), 0.5)
         if score > 1.5 * left and plaques and left < 0.3 * target:
             break
         plaques.append(plaque if score <= 1.5 * left else _trimmed(plaque, left))
         left -= score
     return plaques
+
+
+def _speck(rng: np.random.Generator, plaque: Plaque) -> Plaque:
+    """A faint one, of which screening scans are full: a few units at most, in one or two slices, some below 130 HU."""
+    return replace(
+        plaque,
+        length_mm=float(min(rng.exponential(1.2), 4.0)),
+        radius_mm=float(rng.uniform(0.55, 0.95)),
+        wide=float(plaque.wide * 0.3),
+        hu=float(np.clip(rng.lognormal(np.log(480), 0.35), 200, 1000)),
+    )
 
 
 def _trimmed(plaque: Plaque, target: float) -> Plaque:

@@ -16,6 +16,7 @@ from train.anatomy.layers import Balls, balls, joined
 
 _MOTION_SD_MM = {Vessel.LM: 0.6, Vessel.LAD: 0.9, Vessel.LCX: 1.2, Vessel.RCA: 1.8}
 _MOVING_SHARE = 0.45
+_SINUSES_TOP_MM = 12.5  # below, calcium counts as the valve's
 
 
 def coronary_calcium(rng: np.random.Generator, burden: Burden, courses: tuple[Course, ...]) -> Balls:
@@ -51,10 +52,13 @@ def valve_calcium(rng: np.random.Generator, count: int, heart: Heart, atlas: Hea
 
 def aortic_calcium(rng: np.random.Generator, burden: Burden, heart: Heart, descending_lumen: Tensor) -> Balls:
     """Sheets on the walls of the ascending and the descending aorta."""
-    tubular = torch.where(heart.aortic_height > 15, heart.aorta, torch.full_like(heart.aorta, 99.0))
-    ascending = wall_sheets(rng, burden.ascending, heart.frame, tubular, Vessel.TA.label)
-    descending = wall_sheets(rng, burden.descending, heart.frame, descending_lumen, Vessel.TA.label)
-    return joined([ascending, descending])
+    tubular = torch.where(heart.aortic_height > _SINUSES_TOP_MM, heart.aorta, torch.full_like(heart.aorta, 99.0))
+    parts = []
+    for count, wall in ((burden.ascending, tubular), (burden.descending, descending_lumen)):
+        long = int(rng.binomial(count, 0.25))  # sheets that follow the wall for centimetres
+        parts.append(wall_sheets(rng, count - long, heart.frame, wall, Vessel.TA.label))
+        parts.append(wall_sheets(rng, long, heart.frame, wall, Vessel.TA.label, spread_mm=5.0))
+    return joined(parts)
 
 
 def wall_sheets(
