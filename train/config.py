@@ -5,12 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, get_type_hints
 
 from model.network import NetworkConfig, coarse_network, fine_network
 
 _T = TypeVar("_T")
+
+MOST_MEMBERS: Final = 9
 
 
 class ConfigError(ValueError):
@@ -25,14 +28,16 @@ class CohortConfig:
     cases: int = 200
     held_out_first_seed: int = 900_001
     held_out_cases: int = 24
+    watched_first_seed: int = 800_001
+    watched_cases: int = 6
 
     def __post_init__(self) -> None:
-        ours = range(self.first_seed, self.first_seed + self.cases)
-        theirs = range(self.held_out_first_seed, self.held_out_first_seed + self.held_out_cases)
-        if self.cases < 1 or self.held_out_cases < 1:
+        if self.cases < 1 or self.held_out_cases < 1 or self.watched_cases < 0:
             raise ConfigError("a cohort has at least one case to train on and one to hold out")
-        if ours.start < theirs.stop and theirs.start < ours.stop:
-            raise ConfigError("held-out seeds must not be trained on")
+        groups = (self.seeds(), self.held_out_seeds(), self.watched_seeds())
+        for ours, theirs in combinations([group for group in groups if group], 2):
+            if ours.start < theirs.stop and theirs.start < ours.stop:
+                raise ConfigError("held-out seeds must not be trained on, nor watched while training")
 
     def seeds(self) -> range:
         """Seeds to train on."""
@@ -42,10 +47,21 @@ class CohortConfig:
         """Seeds never trained on."""
         return range(self.held_out_first_seed, self.held_out_first_seed + self.held_out_cases)
 
+    def watched_seeds(self) -> range:
+        """Seeds that training is watched on; neither trained on nor evaluated."""
+        return range(self.watched_first_seed, self.watched_first_seed + self.watched_cases)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimisation:
-    """AdamW with warm-up and cosine decay; the exported weights are a running average."""
+    """AdamW with warm-up and cosine decay; the exported weights are a running average.
+
+    Attributes
+    ----------
+    watch_steps
+        Every so many steps the average is tried on the watched cases.
+
+    """
 
     steps: int
     batch: int
@@ -55,41 +71,135 @@ class Optimisation:
     average: float = 0.998
     clip: float = 3.0
     checkpoint_steps: int = 250
+    watch_steps: int = 500
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.checkpoint_steps) < 1 or self.rate <= 0 or not 0 <= self.average < 1:
-            raise ConfigError("steps, batch and checkpoint_steps are at least 1, rate is positive, average in [0, 1)")
+        if min(self.steps, self.batch, self.checkpoint_steps, self.watch_steps) < 1 or self.rate <= 0 or not 0 <= self.average < 1:
+            raise ConfigError(
+                "steps, batch, checkpoint_steps and watch_steps are at least 1, rate is positive, average in [0, 1)"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How far training images are bent away from the phantoms. Never mirrored: vessels have sides."""
+    """How far training images are bent away from the phantoms. Never mirrored: vessels have sides.
 
-    rotation_sd_deg: float = 6.0
-    scale: tuple[float, float] = (0.88, 1.14)
+    A name that ends in ``_share`` is the probability that it happens to a field at all.
+
+    Attributes
+    ----------
+    rotation_deg, scale, stretch_sd, shift_sd_mm, elastic_mm
+        In the slice; elastic is the SD of a smooth random displacement.
+    centre_sd_mm, no_position
+        How wrong the localiser may be; how often the position channels are 0.
+    contrast
+        How often there is contrast agent in the blood.
+    solids
+        How often the localiser sees a phantom of plastic.
+    context_mm, thick_share, moved_share, moved_sd_mm, repeated_share
+        Distance between the slices seen together, where it is not the plain one, and how often; neighbours shifted by
+        motion; a neighbour replaced by the middle slice.
+    gain_sd, offset_sd_hu, gamma, sharpness
+        Another scanner: gamma bends soft tissue between -150 and 150 HU; sharpness is the share of the fine detail
+        that is added (or taken away).
+    noise_hu, noise_shape_sd, native_noise_hu
+        SD at 1 mm; how unevenly it lies over the field (log); what native pixels have on top of it.
+    narrow_share
+        A field of view that ends inside the field.
+    faded_share, faded, removed_share
+        Calcium of another strength; calcium gone, its labels with it.
+    planted_share
+        A plaque copied to a place where none is scored.
+
+    """
+
+    rotation_deg: float = 15.0
+    scale: tuple[float, float] = (0.8, 1.2)
+    stretch_sd: float = 0.03
     shift_sd_mm: float = 8.0
-    centre_sd_mm: float = 6.0
+    elastic_mm: float = 1.5
+    centre_sd_mm: float = 7.0
+    no_position: float = 0.15
+    contrast: float = 0.06
+    solids: float = 0.10
+    context_mm: tuple[float, float] = (2.5, 3.5)
+    thick_share: float = 0.3
+    moved_share: float = 0.2
+    moved_sd_mm: float = 1.5
+    repeated_share: float = 0.06
     gain_sd: float = 0.03
     offset_sd_hu: float = 8.0
-    noise_hu: tuple[float, float] = (1.0, 22.0)
-    contrast: float = 0.06
-    no_position: float = 0.15
-    solids: float = 0.10
+    gamma: tuple[float, float] = (0.85, 1.18)
+    sharpness: tuple[float, float] = (-0.8, 0.6)
+    noise_hu: tuple[float, float] = (1.0, 24.0)
+    noise_shape_sd: float = 0.2
+    native_noise_hu: tuple[float, float] = (3.0, 30.0)
+    narrow_share: float = 0.35
+    faded_share: float = 0.35
+    faded: tuple[float, float] = (0.2, 1.3)
+    removed_share: float = 0.08
+    planted_share: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aims:
+    """What the labeller is given and asked for. Each part can be turned off, to see what it is worth.
+
+    Attributes
+    ----------
+    position, context, candidate
+        Whether these inputs are given; else they are 0, and neighbours the middle slice.
+    anatomy, calcium, dense
+        Weights of the auxiliary heads and of territories without calcium.
+    hard_negative
+        Weight of bright spots inside the heart against those elsewhere.
+    soft_boundary
+        How far LM, LAD and LCX share labels where they meet, 0 to 1.
+    positive_hu
+        From where on a pixel of calcium is learned; at 1 mm a small lesion keeps little of its native 130 HU.
+
+    """
+
+    position: bool = True
+    context: bool = True
+    candidate: bool = True
+    anatomy: float = 0.6
+    calcium: float = 0.5
+    dense: float = 1.0
+    hard_negative: float = 3.0
+    soft_boundary: float = 0.3
+    positive_hu: float = 70.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentConfig:
-    """Everything that decides what comes out of training."""
+    """Everything that decides what comes out of training.
+
+    Attributes
+    ----------
+    start_from
+        Folder of the bundle whose weights training starts from; empty for a random start.
+    members
+        Labellers of the ensemble; member k is trained with seed + k - 1.
+
+    """
 
     name: str = "first"
     version: str = "1"
     seed: int = 1
+    start_from: str = ""
+    members: int = 1
     cohort: CohortConfig = field(default_factory=CohortConfig)
     coarse_network: NetworkConfig = field(default_factory=coarse_network)
     fine_network: NetworkConfig = field(default_factory=fine_network)
     coarse: Optimisation = field(default_factory=lambda: Optimisation(steps=2500, batch=4))
     fine: Optimisation = field(default_factory=lambda: Optimisation(steps=12_000, batch=8))
     augmentation: Augmentation = field(default_factory=Augmentation)
+    aims: Aims = field(default_factory=Aims)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.members <= MOST_MEMBERS:
+            raise ConfigError(f"members are 1 to {MOST_MEMBERS}")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -140,6 +250,10 @@ def _build(kind: type[_T], values: Mapping[str, Any], default: Mapping[str, Any]
 
 
 def _plain(hint: Any, value: Any, path: str) -> Any:  # noqa: ANN401  # a type hint and a TOML value
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{path} is true or false, not {value!r}")
+        return value
     if hint in _NUMBERS:
         if isinstance(value, bool) or not isinstance(value, _NUMBERS[hint]):
             raise ConfigError(f"{path} is {hint.__name__}, not {value!r}")

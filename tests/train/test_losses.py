@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from model.labels import Anatomy, Territory
-from train.losses import fine_losses
+from train.config import Aims
+from train.losses import FineBatch
+from train.losses import fine_losses as losses_of
 
 SIZE = (1, 8, 8)
 
@@ -17,6 +19,13 @@ def heads(territory, anatomy=None):
         "anatomy": confident(anatomy, len(Anatomy)),
         "calcium": (territory > 0).float()[:, None] * 40 - 20,
     }
+
+
+def fine_losses(heads, hu, calcium, territory, anatomy, scored, aims=None):
+    batch = FineBatch(
+        image=hu, hu=hu, bright=hu, calcium=calcium, territory=territory, anatomy=anatomy, scored=scored
+    )
+    return losses_of(heads, batch, aims or Aims())
 
 
 def scene():

@@ -8,20 +8,34 @@ from model.preprocess import FIELD, POSITION_MM
 from tests.plain_case import plain_case
 from train.cohort import Cohort, Prepared, case_path, paths
 from train.config import Augmentation
-from train.patches import FineTask, noise_bank
+from train.disturbance import noise_bank
+from train.patches import FineTask
 
 CPU = torch.device("cpu")
 STILL = Augmentation(
-    rotation_sd_deg=0.0,
+    rotation_deg=0.0,
     scale=(1.0, 1.0),
+    stretch_sd=0.0,
     shift_sd_mm=0.0,
+    elastic_mm=0.0,
     centre_sd_mm=0.0,
+    no_position=0.0,
+    contrast=0.0,
+    solids=0.0,
+    thick_share=0.0,
+    moved_share=0.0,
+    repeated_share=0.0,
     gain_sd=0.0,
     offset_sd_hu=0.0,
+    gamma=(1.0, 1.0),
+    sharpness=(0.0, 0.0),
     noise_hu=(0.01, 0.02),
-    contrast=0.0,
-    no_position=0.0,
-    solids=0.0,
+    noise_shape_sd=0.0,
+    native_noise_hu=(0.0, 0.0),
+    narrow_share=0.0,
+    faded_share=0.0,
+    removed_share=0.0,
+    planted_share=0.0,
 )
 
 
@@ -60,7 +74,7 @@ def test_a_cohort_that_is_not_there(tmp_path):
 
 def test_a_step_always_sees_the_same_fields(cohort):
     first, again = (FineTask(cohort, Augmentation(), 5).batch(3, 2, CPU) for _ in range(2))
-    for name in ("image", "hu", "calcium", "territory", "anatomy", "scored"):
+    for name in ("image", "hu", "bright", "calcium", "territory", "anatomy", "scored"):
         torch.testing.assert_close(getattr(first, name), getattr(again, name), rtol=0, atol=0)
     other = FineTask(cohort, Augmentation(), 5).batch(4, 2, CPU)
     assert not torch.equal(first.image, other.image)
