@@ -10,15 +10,15 @@ from scipy import ndimage
 
 from model.lesions import Vessel
 from train.anatomy.atlas import HeartAtlas
+from train.anatomy.branching import attach, conus, divide, move_ostium, pull_along, stray
 from train.anatomy.frame import Array, arc_length, resample
 from train.anatomy.pose import Pose
 from train.anatomy.ranges import CoronaryRanges
 
-_BRANCHES: Final = {
-    Vessel.LAD: ("D1", "D2"),
-    Vessel.LCX: ("RI", "OM1", "OM2"),
-    Vessel.RCA: ("AM",),
-}
+# Which atlas path a diagonal or marginal is made from, and where (mm) the trunk gives it off.
+_DIAGONALS: Final = (("D1", "D1", (10.0, 34.0)), ("D2", "D2", (30.0, 62.0)), ("D3", "D2", (58.0, 85.0)))
+_MARGINALS: Final = (("OM1", "OM1", (12.0, 36.0)), ("OM2", "OM2", (34.0, 60.0)), ("OM3", "OM2", (55.0, 78.0)))
+Tree = dict[str, tuple[Vessel, Array, float]]
 _STEP_MM = 1.0
 
 
@@ -38,6 +38,8 @@ class Course:
         (n,) lumen radius.
     start_mm
         Distance from the vessel's own ostium to the first point, so that branches count as distal.
+    depth_mm
+        (n,) wanted distance of the centre line from the walls of chambers and great vessels; negative in a bridge.
 
     """
 
@@ -46,6 +48,7 @@ class Course:
     points: Array
     radius_mm: Array
     start_mm: float
+    depth_mm: Array
 
     @property
     def length_mm(self) -> float:
@@ -56,59 +59,88 @@ class Course:
 def draw_coronaries(
     rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges: CoronaryRanges
 ) -> tuple[Course, ...]:
-    """Draw a tree: dominance, length of the left main, reach of the LCx, branches, tortuosity, calibre."""
-    atlas_paths = _atlas_tree(rng, atlas, ranges)
+    """Draw a tree: ostia, left main and its division, dominance, branches, drifts, depth in the fat, calibre."""
+    tree = _atlas_tree(rng, atlas, ranges)
     radius = rng.uniform(*ranges.proximal_radius_mm)
+    sizes = {Vessel.LM: 1.15, Vessel.LAD: 1.0, Vessel.LCX: rng.uniform(0.65, 1.1), Vessel.RCA: rng.uniform(0.8, 1.15)}
+    if tree["PDA"][0] is Vessel.LCX:
+        sizes |= {Vessel.LCX: 1.05, Vessel.RCA: 0.7}
     courses = []
-    for name, (vessel, path, start) in atlas_paths.items():
+    for name, (vessel, path, start) in tree.items():
         wiggled = path + _wiggle(rng, len(path), rng.uniform(*ranges.wiggle_mm))
         points = resample(pose.to_case(wiggled), _STEP_MM)
         share = arc_length(points) / max(arc_length(points)[-1], 1.0)
         main = name in {"LM", "LAD", "LCX", "RCA"}
-        calibre = (
-            radius * (1.15 if name == "LM" else 1.0 if main else 0.7) * (1 - (0.05 if name == "LM" else 0.5) * share)
+        calibre = radius * sizes[vessel] * (1.0 if main else 0.7) * (1 - (0.05 if name == "LM" else 0.5) * share)
+        if main and rng.random() < ranges.ectasia:
+            bulge = np.exp(-((share - rng.uniform(0.1, 0.6)) ** 2) / 0.02)
+            calibre = np.minimum(calibre * (1 + rng.uniform(0.3, 0.9) * bulge), np.maximum(calibre, 3.0))
+        depth = _depth(rng, calibre, ranges, bridged=name == "LAD" and rng.random() < ranges.bridge)
+        courses.append(
+            Course(name=name, vessel=vessel, points=points, radius_mm=calibre, start_mm=start, depth_mm=depth)
         )
-        courses.append(Course(name=name, vessel=vessel, points=points, radius_mm=calibre, start_mm=start))
     return tuple(courses)
 
 
-def _atlas_tree(
-    rng: np.random.Generator, atlas: HeartAtlas, ranges: CoronaryRanges
-) -> dict[str, tuple[Vessel, Array, float]]:
+def _atlas_tree(rng: np.random.Generator, atlas: HeartAtlas, ranges: CoronaryRanges) -> Tree:
     paths = dict(atlas.courses)
-    main, lad, lcx = _split_left_main(paths["LM"], paths["LAD"], paths["LCX"], rng.uniform(*ranges.main_stem_mm))
-    tree: dict[str, tuple[Vessel, Array, float]] = {"LM": (Vessel.LM, main, 0.0), "LAD": (Vessel.LAD, lad, 0.0)}
+    for names in (("LM", "LAD", "LCX", "RI"), ("RCA",)):
+        origin, shift = paths[names[0]][0], move_ostium(rng, paths[names[0]], atlas, ranges)
+        paths |= {name: pull_along(paths[name], origin, shift) for name in names}
+    main, lad, lcx = divide(rng, (paths["LM"], paths["LAD"], paths["LCX"]), ranges)
+    lad, lcx, rca = (stray(rng, path, atlas, rng.uniform(*ranges.drift_mm)) for path in (lad, lcx, paths["RCA"]))
     dominance = rng.random()
     right = dominance < ranges.right_dominant
     both = not right and dominance < ranges.right_dominant + ranges.codominant
-    reach = rng.uniform(0.4, 0.85) if right else 1.0
-    tree["LCX"] = (Vessel.LCX, lcx[: max(20, int(len(lcx) * reach))], 0.0)
-    rca = paths["RCA"]
-    tree["RCA"] = (Vessel.RCA, rca if right or both else rca[: int(len(rca) * rng.uniform(0.55, 0.85))], 0.0)
-    posterior = Vessel.RCA if right or both else Vessel.LCX
-    lateral = Vessel.RCA if right else Vessel.LCX
-    length = {Vessel.RCA: arc_length(rca)[-1], Vessel.LCX: arc_length(lcx)[-1]}
-    tree["PDA"] = (posterior, _shortened(rng, paths["PDA"]), float(length[posterior]))
-    tree["PL"] = (lateral, _shortened(rng, paths["PL"]), float(length[lateral]))
-    for vessel, names in _BRANCHES.items():
-        for name in names:
-            if rng.random() < (ranges.ramus if name == "RI" else ranges.branch_present):
-                trunk = tree[vessel][1]
-                start = float(arc_length(trunk)[np.argmin(np.linalg.norm(trunk - paths[name][0], axis=1))])
-                tree[name] = (vessel, _shortened(rng, paths[name]), start)
+    if right:
+        lcx = lcx[: max(20, int(len(lcx) * rng.uniform(0.4, 0.85)))]
+    if not right and not both:
+        rca = rca[: int(len(rca) * rng.uniform(0.55, 0.85))]
+    tree: Tree = {"LM": (Vessel.LM, main, 0.0), "LAD": (Vessel.LAD, lad, 0.0), "LCX": (Vessel.LCX, lcx, 0.0)}
+    tree["RCA"] = (Vessel.RCA, rca, 0.0)
+    suppliers = {"PDA": Vessel.RCA if right or both else Vessel.LCX, "PL": Vessel.RCA if right else Vessel.LCX}
+    for name, vessel in suppliers.items():
+        _give_off(rng, tree, name, vessel, paths[name], 1e6)
+    _add_branches(rng, tree, paths, ranges)
     return tree
 
 
-def _split_left_main(main: Array, lad: Array, lcx: Array, length_mm: float) -> tuple[Array, Array, Array]:
-    """Move the bifurcation along the stem: shorten the left main, or let it run into the first mm of the LAD."""
-    travelled = arc_length(main)
-    if length_mm <= travelled[-1]:
-        cut = max(2, int(np.searchsorted(travelled, length_mm)))
-        return main[: cut + 1], np.concatenate([main[cut:], lad[1:]]), np.concatenate([main[cut:], lcx[1:]])
-    extra = int(np.searchsorted(arc_length(lad), length_mm - travelled[-1]))
-    joined = np.argmin(np.linalg.norm(lcx - lad[extra], axis=1))
-    bridge = np.linspace(lad[extra], lcx[joined], 4)
-    return np.concatenate([main, lad[1 : extra + 1]]), lad[extra:], np.concatenate([bridge, lcx[joined + 1 :]])
+def _add_branches(rng: np.random.Generator, tree: Tree, paths: dict[str, Array], ranges: CoronaryRanges) -> None:
+    for vessel, kinds, odds in (
+        (Vessel.LAD, _DIAGONALS, ranges.diagonals),
+        (Vessel.LCX, _MARGINALS, ranges.marginals),
+    ):
+        for name, model, reach in kinds[: rng.choice(4, p=odds)]:
+            _give_off(rng, tree, name, vessel, paths[model], rng.uniform(*reach))
+    if rng.random() < ranges.ramus:
+        _give_off(rng, tree, "RI", Vessel.LCX, paths["RI"], 0.5)
+    if rng.random() < ranges.acute_marginal:
+        _give_off(rng, tree, "AM", Vessel.RCA, paths["AM"], rng.uniform(48, 72))
+    if rng.random() < ranges.conus:
+        _give_off(rng, tree, "CONUS", Vessel.RCA, conus(tree["RCA"][1], rng), rng.uniform(2, 7))
+
+
+def _give_off(rng: np.random.Generator, tree: Tree, name: str, vessel: Vessel, path: Array, along_mm: float) -> None:
+    """Add a branch where its trunk reaches that far; beyond 1e5 mm means from the trunk's end."""
+    trunk = tree[vessel.value][1]
+    length = float(arc_length(trunk)[-1])
+    if length < along_mm < 1e5:
+        return
+    start = min(along_mm, length)
+    tree[name] = (vessel, _shortened(rng, attach(path, trunk, start)), start)
+
+
+def _depth(rng: np.random.Generator, radius: Array, ranges: CoronaryRanges, *, bridged: bool) -> Array:
+    """Wanted depth of the centre line over the muscle, starting at the aortic wall or the trunk."""
+    count = len(radius)
+    slow = ndimage.gaussian_filter1d(rng.standard_normal(count + 120), 15.0)[60:-60]
+    fat = rng.uniform(*ranges.depth_mm) + slow / (slow.std() + 1e-6) * rng.uniform(0, 1.2)
+    depth = 0.5 * radius + np.clip(fat, 0, 6) * np.clip(np.arange(count) / 10, 0, 1)
+    if bridged:
+        middle, width = rng.uniform(30, 65), rng.uniform(8, 14)
+        cover = np.exp(-(((np.arange(count) - middle) / width) ** 4))
+        depth = depth * (1 - cover) - 1.2 * cover
+    return np.asarray(depth)
 
 
 def _shortened(rng: np.random.Generator, path: Array) -> Array:

@@ -65,7 +65,8 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
     sampled = _sample(atlas, where) * pose.scale
     fields, cavae = sampled[:-1], sampled[-1]
     cavities = {name: fields[FIELDS.index(name)] + rng.uniform(*ranges.inflate_mm) for name in STRUCTURES}
-    thickness = fields[FIELDS.index("LV_WALL")] * rng.uniform(*ranges.lv_wall_scale)
+    cavities["AO"] = fields[FIELDS.index("AO")]  # its diameter is drawn with the proportions
+    thickness = fields[FIELDS.index("LV_WALL")] * pose.proportions.lv_wall_scale
     walls = {
         "lv_wall": cavities["LV"] - thickness,
         "rv_wall": cavities["RV"] - rng.uniform(2.0, 4.0),
@@ -75,8 +76,7 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
         "pulmonary_wall": cavities["PA"] - rng.uniform(1.0, 1.6),
     }
     soft = torch.stack(list(walls.values())).amin(dim=0)
-    fat = rng.uniform(*ranges.epicardial_fat_mm) + smooth_noise(rng, frame, 40.0) * rng.uniform(0.0, 1.5)
-    pericardium = torch.minimum(fields[FIELDS.index("PERICARDIUM")] - fat + 1.5, soft - rng.uniform(0.5, 1.5))
+    pericardium = _pericardium(rng, fields[FIELDS.index("PERICARDIUM")], soft, pose, ranges)
     muscle = torch.stack([walls[name] for name in ("lv_wall", "rv_wall", "la_wall", "ra_wall")]).amin(dim=0)
     corners = frame.position(torch.nonzero(muscle < 0).cpu().numpy())
     if len(corners) == 0:
@@ -87,6 +87,16 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
         aortic_height=_aortic_height(atlas, where), centre_mm=corners.mean(axis=0),
         low_mm=corners.min(axis=0), high_mm=corners.max(axis=0),
     )  # fmt: skip
+
+
+def _pericardium(rng: np.random.Generator, spanned: Tensor, soft: Tensor, pose: Pose, ranges: HeartRanges) -> Tensor:
+    """Fat over the walls ``soft``: ``spanned`` bridges the grooves, which the lean fill only to a part."""
+    share = pose.proportions.fat
+    uneven = smooth_noise(rng, pose.frame, 40.0) * rng.uniform(0.3, 1.0 + share)
+    fat = float(np.interp(share, (0, 1), ranges.epicardial_fat_mm)) + uneven
+    groove = float(np.interp(share, (0, 1), ranges.groove_fat_mm))
+    filled = torch.maximum(spanned - fat + 1.5, soft - (groove + uneven).clamp(min=1.0))
+    return torch.minimum(filled, soft - rng.uniform(0.5, 1.5))
 
 
 def _sample(atlas: HeartAtlas, where: Tensor) -> Tensor:

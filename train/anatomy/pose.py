@@ -11,9 +11,18 @@ from torch import Tensor
 
 from train.anatomy.atlas import STRUCTURES, HeartAtlas
 from train.anatomy.frame import Array, Frame, smooth_noise
+from train.anatomy.proportions import Proportions, draw_proportions
 from train.anatomy.ranges import HeartRanges
 
-_INVERSION_STEPS = 12
+_INVERSION_STEPS = 14
+_PIVOT = (8.0, 5.0, -5.0)  # between aortic root and left atrium, which hold the heart
+_HELD_ABOVE_MM, _HELD_OVER_MM = 30.0, 9.0
+# Middle of root and ascending aorta: atlas height, and there y and x; their radii.
+_AORTA_Z = (0.0, 13.0, 22.0, 28.0, 40.0, 52.0)
+_AORTA_Y = (-6.0, -6.0, -12.0, -15.0, -11.0, -7.0)
+_AORTA_X = (-5.0, -7.0, -14.0, -20.0, -23.0, -25.0)
+_ROOT_MM, _ASCENDING_MM = 18.7, 16.5
+_AORTIC_REACH_MM = 22.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,6 +39,8 @@ class Pose:
         (3, ...) on the case's lattice, atlas mm, added after the matrix.
     scale
         Mean size relative to the atlas.
+    proportions
+        What chambers, walls, aorta and fat were drawn as.
 
     """
 
@@ -38,6 +49,7 @@ class Pose:
     matrix: Array
     displacement: Tensor
     scale: float
+    proportions: Proportions
 
     def atlas_coordinates(self) -> Tensor:
         """Atlas position (3, z, y, x) of every lattice point."""
@@ -70,10 +82,53 @@ def draw_pose(rng: np.random.Generator, frame: Frame, atlas: HeartAtlas, ranges:
     warp = warp + rng.uniform(*ranges.fine_warp_mm) * _vector_noise(rng, frame, ranges.fine_warp_cell_mm)
     if rng.random() < ranges.slabs:
         warp = warp + _slab_steps(rng, frame, ranges.slab_step_sd_mm)
-    swelling = _chamber_swelling(rng, coordinates + warp, atlas, ranges)
+    mean = float(np.mean(scales))
+    proportions = draw_proportions(rng, mean, ranges)
+    turned = coordinates + warp
+    turned = turned + _turn(turned, proportions.turn_deg)
+    total = turned - coordinates + _chamber_swelling(turned, atlas, proportions)
+    total = total + _aortic_change(turned, proportions, mean)
     return Pose(
-        frame=frame, centre_mm=centre, matrix=matrix, displacement=warp + swelling, scale=float(np.mean(scales))
-    )
+        frame=frame, centre_mm=centre, matrix=matrix, displacement=total, scale=mean, proportions=proportions
+    )  # fmt: skip
+
+
+def _turn(coordinates: Tensor, angles_deg: Array) -> Tensor:
+    """Displacement that turns the heart about its base, leaving vessels and airways above where they are."""
+    turn = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix().T - np.eye(3)
+    weight = torch.sigmoid((_HELD_ABOVE_MM - coordinates[0]) / _HELD_OVER_MM)
+    offset = [coordinates[k] - _PIVOT[k] for k in range(3)]
+    rows = [sum((float(turn[i, k]) * offset[k] for k in range(3)), torch.zeros_like(weight)) for i in range(3)]
+    far = (200.0 / torch.stack(offset).norm(dim=0).clamp(min=1.0)).clamp(max=1.0)
+    return torch.stack(rows) * (weight * far)
+
+
+def _aortic_change(coordinates: Tensor, proportions: Proportions, scale: float) -> Tensor:
+    """Widen root and ascending aorta to their drawn diameters, bow the ascending part, stretch the root."""
+    z = coordinates[0]
+    y, x = coordinates[1] - _along(z, _AORTA_Y), coordinates[2] - _along(z, _AORTA_X)
+    weight = torch.exp(-(y**2 + x**2) / (2 * _AORTIC_REACH_MM**2)) * torch.sigmoid((z + 6) / 4)
+    upper = torch.sigmoid((z - 22) / 4)
+    amount = _widening(_ROOT_MM, proportions.root_mm / scale) * (1 - upper)
+    amount = (amount + _widening(_ASCENDING_MM, proportions.ascending_mm / scale) * upper) * weight
+    bow = proportions.unfolding_mm * weight * torch.exp(-((z - 32) ** 2) / (2 * 14.0**2))
+    stretch = proportions.root_stretch * weight * (z - 8) * torch.exp(-((z - 8) ** 2) / (2 * 12.0**2))
+    return torch.stack([-stretch, 0.7 * bow - amount * y, 0.7 * bow - amount * x])
+
+
+def _widening(radius_mm: float, diameter_mm: float) -> float:
+    """Radial amount that brings a tube of this radius to a diameter, both in atlas mm."""
+    wanted = diameter_mm / 2
+    return float(np.clip((1 - radius_mm / wanted) * np.exp(wanted**2 / (2 * _AORTIC_REACH_MM**2)), -0.5, 0.65))
+
+
+def _along(z: Tensor, values: tuple[float, ...]) -> Tensor:
+    """Piecewise linear in the atlas height, constant beyond both ends."""
+    total = torch.full_like(z, float(values[0]))
+    for k in range(len(values) - 1):
+        low, high = _AORTA_Z[k], _AORTA_Z[k + 1]
+        total = total + (z.clamp(low, high) - low) * ((values[k + 1] - values[k]) / (high - low))
+    return total
 
 
 def _affine(frame: Frame, centre: Array, matrix: Array) -> Tensor:
@@ -99,14 +154,16 @@ def _slab_steps(rng: np.random.Generator, frame: Frame, sd_mm: float) -> Tensor:
     return shifts[:, :, None, None]
 
 
-def _chamber_swelling(rng: np.random.Generator, coordinates: Tensor, atlas: HeartAtlas, ranges: HeartRanges) -> Tensor:
+def _chamber_swelling(coordinates: Tensor, atlas: HeartAtlas, proportions: Proportions) -> Tensor:
     """Radial displacements about each chamber: some larger, some smaller than in the atlas, vessels moving along."""
     total = torch.zeros_like(coordinates)
     for number, name in enumerate(STRUCTURES):
+        if name == "AO":
+            continue
         inside = np.argwhere(atlas.fields[number] < 0)
         middle = atlas.lattice.position(inside).mean(axis=0)
         width = 0.8 * (len(inside) * atlas.lattice.step_mm**3) ** (1 / 3)
-        amount = rng.uniform(*ranges.swelling) * (0.5 if name in {"AO", "PA"} else 1.0)
+        amount = proportions.swelling[number] * (0.6 if name == "PA" else 1.0)
         offset = coordinates - torch.tensor(middle, dtype=torch.float32, device=coordinates.device)[:, None, None, None]
         weight = torch.exp(-(offset**2).sum(dim=0) / (2 * width**2))
         total -= amount * weight * offset

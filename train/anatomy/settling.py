@@ -18,7 +18,7 @@ _SHEATH_MM = 1.2
 
 
 def settle(courses: tuple[Course, ...], heart: Heart) -> tuple[Course, ...]:
-    """Courses with every point at least half a radius outside the walls of chambers, aorta and pulmonary trunk.
+    """Courses with every point brought to its wanted depth over the walls of chambers, aorta and pulmonary trunk.
 
     Swelling a chamber or an aorta moves its wall a little past the vessels that ran along it in the atlas.
     """
@@ -37,7 +37,7 @@ def sheathe(heart: Heart, courses: tuple[Course, ...]) -> Heart:
 def _floated(course: Course, walls: np.ndarray, frame: Frame) -> Array:
     points = course.points.copy()
     for _ in range(_STEPS):
-        missing = np.clip(0.5 * course.radius_mm - _values(walls, frame, points), 0, 3)
+        missing = np.clip(course.depth_mm - _values(walls, frame, points), -1.5, 3)
         if not missing.any():
             break
         points += missing[:, None] * _outward(walls, frame, points)
