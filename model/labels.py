@@ -42,7 +42,11 @@ class Anatomy(IntEnum):
 
 
 class Organ(IntEnum):
-    """Classes of the coarse localiser. HEART is chambers, walls and epicardial fat; ABDOMEN is mostly liver."""
+    """Classes of the coarse localiser; older bundles know only the first eight, so new ones go to the end.
+
+    HEART is chambers, walls and epicardial fat, ROOT the lowest 35 mm of the ascending aorta, AORTA the rest of it with
+    the descending aorta. ABDOMEN is mostly liver. DIAPHRAGM is the rim of the abdomen towards lungs and heart.
+    """
 
     OTHER = 0
     HEART = 1
@@ -52,6 +56,8 @@ class Organ(IntEnum):
     STOMACH = 5
     LUNG = 6
     BONE = 7
+    ROOT = 8
+    DIAPHRAGM = 9
 
 
 ORGAN_OF: Final = {

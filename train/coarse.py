@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.random import Generator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model.labels import Organ
 from model.network import UNet
-from train.cohort import Cohort, Prepared
+from model.preprocess import COARSE_MM
+from train.cohort import paths
 from train.config import Augmentation
 from train.solids import solids
+from train.views import UNKNOWN, Views, Volume, draw_bend, draw_box, see, within
+
+WIDE: Final = "wide"
+"""Folder of a run that holds whole chests."""
+
+_CONTRAST = 0.18  # more often than for the labeller: the node must find the heart to say that there is agent in it
+_BLOOD: Final = (Organ.HEART, Organ.ROOT, Organ.AORTA, Organ.PULMONARY_ARTERY)
+_BELLY: Final = (Organ.ABDOMEN, Organ.STOMACH, Organ.DIAPHRAGM)
+_SOFT_HU = -20.0
+
+# most of a scan is lung, liver and what has no name; the small ones are what aortic calcium is judged by
+_WEIGHT: Final = {
+    Organ.OTHER: 0.6,
+    Organ.HEART: 1.0,
+    Organ.AORTA: 2.0,
+    Organ.PULMONARY_ARTERY: 1.5,
+    Organ.ABDOMEN: 0.6,
+    Organ.STOMACH: 1.0,
+    Organ.LUNG: 0.5,
+    Organ.BONE: 1.2,
+    Organ.ROOT: 2.0,
+    Organ.DIAPHRAGM: 1.0,
+}
+_SMOOTH = 60.0  # voxels; an organ that is hardly in view must not outweigh the others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CoarseBatch:
-    """Volumes (batch, 1, z, y, x) in units of 500 HU and organs (batch, z, y, x)."""
+    """Volumes (batch, 1, z, y, x) in units of 500 HU and organs (batch, z, y, x), :data:`UNKNOWN` outside the scan."""
 
     image: Tensor
     organs: Tensor
@@ -31,16 +57,29 @@ class CoarseTask:
     """Where the heart is, over whole scans of every extent; now and then a phantom of plastic, which has none."""
 
     shape: Final = (48, 64, 64)
+    wide_shape: Final = (72, 88, 88)
 
-    def __init__(self, cohort: Cohort, augmentation: Augmentation, seed: int) -> None:
-        self._cases = cohort.cases
+    def __init__(
+        self, volumes: Sequence[Volume], augmentation: Augmentation, seed: int, views: Views | None = None
+    ) -> None:
+        self._volumes = volumes
         self._augmentation = augmentation
         self._seed = seed
+        self._views = views or Views()
+
+    @classmethod
+    def of_run(cls, run: Path, augmentation: Augmentation, seed: int) -> Self:
+        """Read the prepared cases and whole chests of a run; raises FileNotFoundError if there is none."""
+        files = [*paths(run / "cases"), *sorted((run / WIDE).glob("wide-?????.npz"))]
+        if not files:
+            raise FileNotFoundError(f"no prepared cases in {run}")
+        return cls(tuple(Volume.read(file) for file in files), augmentation, seed)
 
     def batch(self, step: int, size: int, device: torch.device) -> CoarseBatch:
-        """Volumes of one step."""
+        """Volumes of one step; every fourth is of half as many, larger ones."""
         rng = np.random.default_rng((self._seed, 3, step))
-        samples = [self._sample(rng) for _ in range(size)]
+        shape, count = (self.wide_shape, max(1, size // 2)) if step % 4 == 3 else (self.shape, size)
+        samples = [self._sample(rng, shape) for _ in range(count)]
         images = torch.stack([image for image, _ in samples])[:, None]
         return CoarseBatch(
             image=(images.clamp(-1000.0, 1000.0) / 500.0).to(device),
@@ -51,78 +90,70 @@ class CoarseTask:
         """See :func:`coarse_losses`."""
         return coarse_losses(network(batch.image), batch.organs)
 
-    def _sample(self, rng: Generator) -> tuple[Tensor, Tensor]:
+    def _sample(self, rng: Generator, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
         plan = self._augmentation
         if rng.random() < plan.solids:
-            hu, organs = (torch.from_numpy(values) for values in solids(rng, self.shape))
+            hu, organs = (torch.from_numpy(values) for values in solids(rng, shape))
         else:
-            hu, organs = self._scan(rng)
+            hu, organs = self._scan(rng, shape)
+        outside = organs == UNKNOWN
         hu = hu * float(1 + rng.normal(0.0, plan.gain_sd)) + float(rng.normal(0.0, plan.offset_sd_hu))
-        return hu + torch.from_numpy(rng.standard_normal(hu.shape).astype(np.float32)) * float(
-            rng.uniform(0, 15)
-        ), organs
+        return grained(hu, rng).masked_fill(outside, -1000.0), organs
 
-    def _scan(self, rng: Generator) -> tuple[Tensor, Tensor]:
-        """A case, turned and scaled, seen through a random box."""
-        plan = self._augmentation
-        case = self._cases[int(rng.integers(len(self._cases)))]
-        size, target = np.array(case.organs.shape), np.array(self.shape)
-        bend = _bend(rng, plan)
-        theta = np.zeros((3, 3))
-        theta[:2, :2] = bend
-        theta[2, 2] = rng.uniform(0.9, 1.12)
-        # the scan begins at the box's first voxel, as when reading; some of it is cut off at either end
-        start, stop = _box(case, rng)
-        shift = (target - size) / 2 + start
-        lines = [np.arange(n) - (n - 1) / 2 for n in self.shape]
-        z, y, x = np.meshgrid(*lines, indexing="ij")
-        offset = np.stack([x, y, z], axis=-1) @ theta.T + shift[::-1]
-        places = (offset + (size[::-1] - 1) / 2 + 0.5) * 2 / size[::-1] - 1
-        grid = torch.from_numpy(places.astype(np.float32))[None]
-        image = torch.from_numpy(case.coarse_hu.astype(np.float32))[None, None]
-        organs = torch.from_numpy(case.organs.astype(np.float32))[None, None]
-        hu = F.grid_sample(image + 1000.0, grid, align_corners=False)[0, 0] - 1000.0
-        label = F.grid_sample(organs, grid, mode="nearest", align_corners=False)[0, 0].long()
-        for axis, width in enumerate(np.clip(stop - start, 1, target).astype(int).tolist()):
-            hu.narrow(axis, width, int(target[axis]) - width).fill_(-1000.0)
-            label.narrow(axis, width, int(target[axis]) - width).fill_(Organ.OTHER)
-        if rng.random() < plan.contrast:
-            blood = ((label == Organ.AORTA) | (label == Organ.HEART) | (label == Organ.PULMONARY_ARTERY)).float()
-            hu = hu + blood * float(rng.uniform(60, 350))
-        return hu, label
+    def _scan(self, rng: Generator, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+        volume = self._volumes[int(rng.integers(len(self._volumes)))]
+        bend = draw_bend(rng, self._views)
+        box = within(draw_box(rng, self._views, shape), bend, volume)
+        hu, organs = see(rng, volume, box, bend, rng.uniform(*self._views.elastic_mm) / COARSE_MM, shape)
+        return tinted(hu, organs, rng), organs
 
 
-def _box(case: Prepared, rng: Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and last voxel (z, y, x) of the scan that are seen: a field of 160-260 mm, some slices cut off."""
-    size = np.array(case.organs.shape)
-    middle = case.centre / np.array(case.hu.shape) * size
-    field = rng.uniform(40, 66)
-    start = middle + rng.normal(0, 4, 3) - field / 2
-    stop = start + field
-    start[0], stop[0] = 0, size[0]
-    if rng.random() < 0.5:
-        start[0] = rng.uniform(0, 10)
+def tinted(hu: Tensor, organs: Tensor, rng: Generator) -> Tensor:
+    """Contrast agent in the blood, not the same in every chamber; fatty or enhanced livers."""
+    soft = ((hu - _SOFT_HU) / 30.0).clamp(0.0, 1.0)
+    if rng.random() < _CONTRAST:
+        knots = torch.from_numpy(rng.uniform(0.3, 1.0, (1, 1, 3, 4, 4)).astype(np.float32))
+        share = F.interpolate(knots, size=tuple(hu.shape), mode="trilinear", align_corners=True)[0, 0]
+        hu = hu + soft * share * _among(organs, _BLOOD) * float(rng.uniform(50.0, 400.0))
     if rng.random() < 0.4:
-        stop[0] -= rng.uniform(0, 10)
-    return np.clip(start, 0, size - 8), np.clip(stop, 8, size)
+        hu = hu + soft * _among(organs, _BELLY) * float(rng.normal(0.0, 25.0))
+    return hu
 
 
-def _bend(rng: Generator, plan: Augmentation) -> NDArray[np.float64]:
-    """2 x 2 map from field offsets to case offsets (x, y)."""
-    angle = np.deg2rad(rng.normal(0.0, plan.rotation_sd_deg))
-    scale = 1.0 / rng.uniform(*plan.scale)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    stretch = scale * np.exp(rng.normal(0.0, 0.03, 2))
-    return np.asarray(turn @ np.diag(stretch))
+def grained(hu: Tensor, rng: Generator) -> Tensor:
+    """Noise of two grain sizes, blur, and slices thicker than the voxels."""
+    if rng.random() < 0.4:
+        soft = F.avg_pool3d(hu[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
+        hu = torch.lerp(hu, soft, float(rng.uniform(0.2, 1.0)))
+    fine, broad = (torch.from_numpy(rng.standard_normal(hu.shape, dtype=np.float32)) for _ in range(2))
+    broad = F.avg_pool3d(broad[None, None], 3, stride=1, padding=1)[0, 0] * 5.0
+    hu = hu + fine * float(rng.uniform(0.0, 14.0)) + broad * float(rng.uniform(0.0, 8.0))
+    if rng.random() < 0.2:
+        fewer = round(len(hu) * rng.uniform(0.6, 0.9))
+        thick = F.interpolate(hu[None, None], size=(fewer, *hu.shape[1:]), mode="area")
+        hu = F.interpolate(thick, size=tuple(hu.shape), mode="nearest")[0, 0]
+    return hu
+
+
+def _among(organs: Tensor, chosen: Iterable[Organ]) -> Tensor:
+    return torch.isin(organs, torch.tensor([*chosen]))
 
 
 def coarse_losses(logits: Tensor, organs: Tensor) -> dict[str, Tensor]:
-    """Losses of the localiser: cross entropy of all organs and the heart's Dice, over (batch, classes, z, y, x)."""
+    """Losses of the localiser over (batch, classes, z, y, x): weighted cross entropy, and Dice of every organ.
+
+    Dice is that of the whole batch; the heart's counts as much as all others together. Voxels of :data:`UNKNOWN` are
+    left out.
+    """
     values = logits.float()
-    entropy = F.cross_entropy(values, organs)
-    heart = values.softmax(1)[:, Organ.HEART]
-    truth = (organs == Organ.HEART).float()
-    axes = (1, 2, 3)
-    overlap = 2 * (heart * truth).sum(axes) + 100.0
-    dice = 1 - (overlap / (heart.sum(axes) + truth.sum(axes) + 100.0)).mean()
-    return {"loss": entropy + dice, "entropy": entropy, "dice": dice}
+    weight = torch.tensor([_WEIGHT[organ] for organ in Organ], device=values.device)
+    entropy = F.cross_entropy(values, organs, weight=weight, ignore_index=UNKNOWN)
+    known = organs != UNKNOWN
+    truth = F.one_hot(organs.clamp(min=0), len(Organ)).movedim(-1, 1) * known[:, None]
+    share = values.softmax(1) * known[:, None]
+    axes = (0, 2, 3, 4)
+    both, sizes = (share * truth).sum(axes), share.sum(axes) + truth.sum(axes)
+    dice = 1 - (2 * both + _SMOOTH) / (sizes + _SMOOTH)
+    heart = dice[Organ.HEART]
+    others = (dice.sum() - heart) / (len(Organ) - 1)
+    return {"loss": entropy + heart + others, "entropy": entropy, "dice": heart, "others": others}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -16,11 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from model.labels import ORGAN_OF, Anatomy, Organ
+from model.labels import Organ
 from model.preprocess import Millimetre, Upright, coarse_input
 from model.volume import CtVolume, VolumeGrid
-
-_ORGANS: Final = np.array([ORGAN_OF[anatomy] for anatomy in Anatomy], dtype=np.uint8)
+from train.organs import organs_of
 
 
 class Phantom(Protocol):
@@ -68,8 +67,8 @@ class Prepared:
         Of that grid.
     centre
         (slice, row, column) of the heart's centre on that grid, as the localiser would find it.
-    coarse_hu, organs
-        int16 and uint8 at about 4 mm.
+    coarse_hu
+        int16 at about 4 mm.
 
     """
 
@@ -80,7 +79,12 @@ class Prepared:
     spacing_mm: NDArray[np.float64]
     centre: NDArray[np.float64]
     coarse_hu: NDArray[np.int16]
-    organs: NDArray[np.uint8]
+
+    @property
+    def organs(self) -> NDArray[np.uint8]:
+        """:class:`model.labels.Organ` on the grid of ``coarse_hu``; derived anew each time."""
+        z, y, x = self.spacing_mm.tolist()
+        return organs_of(self.anatomy, (z, y, x), self.coarse_hu.shape)
 
     @classmethod
     def of(cls, case: Phantom) -> Self:
@@ -89,7 +93,7 @@ class Prepared:
         size = (int(scan.hu.shape[1]), int(scan.hu.shape[2]))
         anatomy = _nearest(case.anatomy, size)
         small, span = coarse_input(scan.hu, scan.spacing_mm, 1)
-        organs = _organs(anatomy, (small.shape[2], small.shape[3], small.shape[4]))
+        organs = organs_of(anatomy, scan.spacing_mm, (small.shape[2], small.shape[3], small.shape[4]))
         if not (organs == Organ.HEART).any():
             raise ValueError("the case holds no heart")
         middle = np.array(ndimage.center_of_mass(organs == Organ.HEART))
@@ -101,7 +105,6 @@ class Prepared:
             spacing_mm=np.array(scan.spacing_mm),
             centre=(middle + 0.5) * np.array(span) - 0.5,
             coarse_hu=_int16(small[0, 0] * 500.0),
-            organs=organs,
         )
 
     def write(self, path: Path) -> None:
@@ -133,16 +136,6 @@ def _largest_label(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
         return _nearest(labels, size)
     values = torch.from_numpy(labels.astype(np.float32))[:, None]
     return F.adaptive_max_pool2d(values, size)[:, 0].to(torch.uint8).numpy()
-
-
-def _organs(anatomy: NDArray[np.uint8], size: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Most frequent organ in each coarse voxel."""
-    organ = _ORGANS[anatomy]
-    shares = [
-        F.interpolate(torch.from_numpy((organ == label).astype(np.float32))[None, None], size=size, mode="area")[0, 0]
-        for label in Organ
-    ]
-    return torch.stack(shares).argmax(0).to(torch.uint8).numpy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

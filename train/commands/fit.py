@@ -50,7 +50,7 @@ def fit(
     target = choose_device(device)
     with progress_bar() as bar:
         if network in ("coarse", "both"):
-            task = CoarseTask(cohort, experiment.augmentation, experiment.seed)
+            task = CoarseTask.of_run(run, experiment.augmentation, experiment.seed)
             fit_network(coarse, task, experiment.coarse, run / "coarse", target, _Reporter(bar, "coarse"))
         if network in ("fine", "both"):
             labeller = FineTask(cohort, experiment.augmentation, experiment.seed)
