@@ -56,6 +56,8 @@ def divide(rng: np.random.Generator, trunks: tuple[Array, Array, Array], ranges:
     daughters = []
     for path in (lad, lcx):
         join = beyond + max(0.0, own - length) * 0.5 + rng.uniform(8, 20)
+        clear = np.flatnonzero(np.linalg.norm(path - fork, axis=1) < 6.0)  # a join too near would double back
+        join = max(join, float(arc_length(path)[clear[-1]]) + 3.0 if len(clear) else 0.0)
         place = min(int(np.searchsorted(arc_length(path), join)), len(path) - 3)
         side = path[place] - fork
         side = side - heading * (side @ heading)
@@ -63,7 +65,10 @@ def divide(rng: np.random.Generator, trunks: tuple[Array, Array, Array], ranges:
         bridge = _hermite(
             fork, path[place], np.cos(half) * heading + np.sin(half) * side, path[place + 2] - path[place]
         )
-        daughters.append(np.concatenate([bridge, path[place + 1 :]]))
+        joined = np.concatenate([bridge, path[place + 1 :]])
+        smooth = ndimage.gaussian_filter1d(joined, 2.5, axis=0, mode="nearest")
+        smooth[0] = fork
+        daughters.append(smooth)
     return stem, daughters[0], daughters[1]
 
 

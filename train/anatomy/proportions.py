@@ -61,7 +61,7 @@ def draw_proportions(rng: np.random.Generator, size: float, ranges: HeartRanges)
     wall = 1 + 0.5 * pressure - 0.2 * failure
     turn = np.clip(rng.standard_normal(3), -2, 2) * np.asarray(ranges.turn_sd_deg) * 0.8
     turn = turn + np.asarray(ranges.turn_sd_deg) * np.array([-0.7, 0.7, 0.0]) * (2 * stout - 1)
-    ascending = 32.0 * size**0.4 * np.exp(0.14 * age + 0.06 * pressure + rng.normal(0, 0.09))
+    ascending = 34.5 * size**0.4 * np.exp(0.14 * age + 0.06 * pressure + rng.normal(0, 0.09))
     ascending = float(np.clip(ascending, *ranges.ascending_mm))
     return Proportions(
         swelling=tuple(np.clip(own + gain * np.clip(modes, -0.3, 0.45), -0.3, 0.45)),
