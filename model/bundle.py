@@ -1,15 +1,16 @@
 """What a trained model is on disk: a folder with weights, a manifest and a card.
 
-``weights.safetensors`` holds the tensors of both networks ("coarse." and "fine." before their names; stored as float16,
-used as float32), ``bundle.json`` says what they are, ``CARD.md`` says it to people. Nothing in a bundle is executed.
+``weights.safetensors`` holds the tensors of the networks ("coarse." and "fine." before their names, "fine2." and so on
+for further members of an ensemble; stored as float16, used as float32) and the judge's numbers ("judge.", as they are).
+``bundle.json`` says what they are, ``CARD.md`` says it to people. Nothing in a bundle is executed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -19,9 +20,12 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as pack_tensors
 from torch import Tensor
 
+from model.judgement import Judge
 from model.network import NetworkConfig, UNet
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""What is written. Format 1, one member and no judge, is read as well."""
+MOST_MEMBERS: Final = 9
 WEIGHTS: Final = "weights.safetensors"
 MANIFEST: Final = "bundle.json"
 CARD: Final = "CARD.md"
@@ -78,6 +82,10 @@ class ModelBundle:
     ----------
     coarse, fine
         Localiser and labeller, in evaluation mode on the CPU.
+    more
+        Further labellers of the same configuration; with ``fine`` they are the members of the ensemble.
+    judge
+        Says of a component how probably it is calcium; None in bundles that were never calibrated.
     released_for
         What the weights may be used for, in one sentence.
     experiment
@@ -91,6 +99,19 @@ class ModelBundle:
     experiment: Mapping[str, Any]
     coarse: UNet
     fine: UNet
+    more: tuple[UNet, ...] = ()
+    judge: Judge | None = None
+
+    def __post_init__(self) -> None:
+        if any(network.config != self.fine.config for network in self.more):
+            raise ValueError("the members of an ensemble have one configuration")
+        if len(self.members) > MOST_MEMBERS:
+            raise ValueError(f"an ensemble has at most {MOST_MEMBERS} members, not {len(self.members)}")
+
+    @property
+    def members(self) -> tuple[UNet, ...]:
+        """Every labeller, the first first."""
+        return (self.fine, *self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +124,8 @@ class _Manifest:
     networks: Mapping[str, NetworkConfig]
     calibration: Calibration
     experiment: Mapping[str, Any]
+    members: int
+    judge: Mapping[str, Any] | None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -110,15 +133,17 @@ class _Manifest:
             values = json.loads(text)
         except json.JSONDecodeError as error:
             raise BundleError(f"{MANIFEST} is not JSON: {error}") from error
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            found = values.get("format") if isinstance(values, dict) else None
-            raise BundleError(f"{MANIFEST} has format {found!r}; this program reads format {FORMAT}")
+        found = values.get("format") if isinstance(values, dict) else None
+        if not isinstance(values, dict) or found not in (1, FORMAT):
+            raise BundleError(f"{MANIFEST} has format {found!r}; this program reads formats 1 and {FORMAT}")
         try:
             return cls(
                 **{key: _text(values, key) for key in ("name", "version", "sha256", "trained_on", "released_for")},
                 networks={name: NetworkConfig.from_dict(values["networks"][name]) for name in NETWORKS},
                 calibration=Calibration(**values["calibration"]),
                 experiment=dict(values["experiment"]),
+                members=_members(values),
+                judge=None if values.get("judge") is None else dict(values["judge"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{MANIFEST} is incomplete or wrong: {error!r}") from error
@@ -129,6 +154,13 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{key} must say something")
     return text
+
+
+def _members(values: Mapping[str, Any]) -> int:
+    count = values.get("members", 1)
+    if not isinstance(count, int) or not 1 <= count <= MOST_MEMBERS:
+        raise ValueError(f"members must be 1 to {MOST_MEMBERS}")
+    return count
 
 
 def default_bundle(name: str = DEFAULT_NAME) -> ModelBundle:
@@ -142,8 +174,8 @@ def load_bundle(folder: Path) -> ModelBundle:
     Raises
     ------
     BundleError
-        A file is missing, weights are pickled, altered, not finite, or do not fit the networks; or the manifest is of
-        an unknown format, incomplete or not JSON.
+        A file is missing, weights are pickled, altered, not finite, or do not fit the networks; the judge is one by
+        other features than this program's; or the manifest is of an unknown format, incomplete or not JSON.
 
     """
     if not folder.is_dir():
@@ -163,19 +195,38 @@ def load_bundle(folder: Path) -> ModelBundle:
     if digest != manifest.sha256:
         raise BundleError(f"{WEIGHTS} is not the file the manifest describes (sha256 {digest[:12]}...)")
     tensors = _parse(packed)
-    networks = {name: UNet(manifest.networks[name]).eval() for name in NETWORKS}
-    _fill(networks, tensors)
-    identity = Identity(
-        name=manifest.name, version=manifest.version, sha256=manifest.sha256, trained_on=manifest.trained_on
-    )
+    judge = _judge(manifest, {key: tensors.pop(key) for key in sorted(tensors) if key.startswith("judge.")})
+    coarse = UNet(manifest.networks["coarse"]).eval()
+    fine = [UNet(manifest.networks["fine"]).eval() for _ in range(manifest.members)]
+    _fill(_by_name(coarse, fine), tensors)
     return ModelBundle(
-        identity=identity,
+        identity=Identity(
+            name=manifest.name, version=manifest.version, sha256=manifest.sha256, trained_on=manifest.trained_on
+        ),
         released_for=manifest.released_for,
         calibration=manifest.calibration,
         experiment=manifest.experiment,
-        coarse=networks["coarse"],
-        fine=networks["fine"],
+        coarse=coarse,
+        fine=fine[0],
+        more=tuple(fine[1:]),
+        judge=judge,
     )
+
+
+def _by_name(coarse: UNet, fine: Sequence[UNet]) -> dict[str, UNet]:
+    """The networks by the first part of their tensors' names."""
+    later = {f"fine{number}": network for number, network in enumerate(fine[1:], start=2)}
+    return {"coarse": coarse, "fine": fine[0], **later}
+
+
+def _judge(manifest: _Manifest, tensors: Mapping[str, Tensor]) -> Judge | None:
+    if manifest.judge is None and not tensors:
+        return None
+    try:
+        arrays = {key.removeprefix("judge."): value.double().numpy() for key, value in tensors.items()}
+        return Judge.of(manifest.judge or {}, arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the judge cannot be used: {error}") from error
 
 
 def _parse(packed: bytes) -> dict[str, Tensor]:
@@ -211,20 +262,24 @@ def write_bundle(folder: Path, bundle: ModelBundle, card: str) -> Identity:
     Returns the identity that was written. Raises :class:`BundleError` if a weight does not survive float16.
     """
     tensors: dict[str, Tensor] = {}
-    for name, network in (("coarse", bundle.coarse), ("fine", bundle.fine)):
+    for name, network in _by_name(bundle.coarse, bundle.members).items():
         for key, value in network.state_dict().items():
             stored = value.detach().cpu()
             tensors[f"{name}.{key}"] = (stored.half() if stored.is_floating_point() else stored).contiguous()
             if not torch.isfinite(tensors[f"{name}.{key}"]).all():
                 raise BundleError(f"{name}.{key} is not finite, or too large for float16")
+    if bundle.judge is not None:
+        tensors |= {f"judge.{key}": torch.from_numpy(value.copy()) for key, value in bundle.judge.arrays().items()}
     packed = pack_tensors(tensors)
-    identity = Identity(**asdict(bundle.identity) | {"sha256": hashlib.sha256(packed).hexdigest()})
+    identity = replace(bundle.identity, sha256=hashlib.sha256(packed).hexdigest())
     manifest = {
         "format": FORMAT,
         **asdict(identity),
         "released_for": bundle.released_for,
         "networks": {"coarse": bundle.coarse.config.as_dict(), "fine": bundle.fine.config.as_dict()},
+        "members": len(bundle.members),
         "calibration": asdict(bundle.calibration),
+        "judge": None if bundle.judge is None else bundle.judge.as_dict(),
         "experiment": dict(bundle.experiment),
     }
     folder.mkdir(parents=True, exist_ok=True)

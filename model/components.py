@@ -87,6 +87,10 @@ class Runs:
         """Number of the 3D 6-connected component of each run, counted from 0 in order of appearance."""
         return _number(self.key.size, [self._touching(step, reach=0) for step in self.steps])
 
+    def between_slices(self) -> tuple[Index, Index]:
+        """Pairs of runs that touch in neighbouring slices, corners along the row included."""
+        return self._touching(self.steps[1], reach=1)
+
     def peak(self, values: NDArray[Any]) -> NDArray[Any]:
         """Highest of the voxels' values (n,) in each run (m,)."""
         return np.asarray(np.maximum.reduceat(values, self.first)) if self.first.size else values[:0]

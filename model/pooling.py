@@ -16,43 +16,59 @@ from model.bundle import Calibration
 from model.labels import Territory
 from model.lesions import CORONARIES, Vessel
 
-CERTAIN: Final = 0.95
-"""From this probability on a component counts in the low end of the interval."""
-POSSIBLE: Final = 0.05
-"""From this probability on a component counts in the high end of the interval."""
-
 _SHARE: Final = 0.25
 _SCORED: Final = tuple(vessel.label for vessel in Vessel)
+_OTHERS: Final = (Territory.BACKGROUND, Territory.CONFUSER)
 _AT_HEART: Final = tuple(vessel.label for vessel in (*CORONARIES, Vessel.AV))
 _CORONARY: Final = tuple(vessel.label for vessel in CORONARIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
-    """What was decided for each voxel of a list (n,).
+    """What was decided for each part: a component, or one side of a component that was cut.
 
     Attributes
     ----------
+    part
+        int64 (n,): part of each voxel of the list; not every number is used.
     vessel
-        uint8 label of the vessel it belongs to if it is calcium at all; 0 where no vessel comes into question.
+        uint8 (parts,) label of the vessel it belongs to if it is calcium at all.
     probability
-        float32 that it is calcium of that vessel.
-    accepted, certain, possible
-        In the mask, in the low and in the high end of the interval; each contains the one before, certain first.
+        float32 (parts,) that it is calcium of that vessel.
+    coronary
+        float64 (parts,) probability that it is calcium of any coronary, whichever.
+    accepted
+        bool (parts,): in the mask.
 
     """
 
+    part: NDArray[np.int64]
     vessel: NDArray[np.uint8]
     probability: NDArray[np.float32]
+    coronary: NDArray[np.float64]
     accepted: NDArray[np.bool_]
-    certain: NDArray[np.bool_]
-    possible: NDArray[np.bool_]
 
 
-def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Verdict:
+    """What a judge says of components.
+
+    Attributes
+    ----------
+    real
+        float64 (count,) probability that a component is calcium that is scored.
+    accept_from
+        From this probability on it is scored.
+
+    """
+
+    real: NDArray[np.float64]
+    accept_from: float
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities (n, classes) of logits (n, classes)."""
-    scaled = logits / np.float32(temperature)
-    scaled = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
@@ -67,10 +83,31 @@ def pool(values: NDArray[np.float32], group: NDArray[np.int64], count: int) -> N
     return np.asarray(sums / np.maximum(sizes, 1)[:, None])
 
 
+def gated(shares: NDArray[np.float64], near: NDArray[np.bool_], calibration: Calibration) -> NDArray[np.float64]:
+    """Shares (count, territories) of components, made cooler by the temperature, without what cannot be where they lie.
+
+    Parameters
+    ----------
+    near
+        (count, 2) whether the component lies near the heart, where alone it can be coronary or valve; and whether it
+        lies near heart or aorta, where alone it can be aortic.
+
+    """
+    shares = shares ** (1.0 / calibration.temperature)
+    shares[:, _OTHERS] *= calibration.background_prior
+    shares[:, _AT_HEART] *= near[:, :1]
+    shares[:, Vessel.TA.label] *= near[:, 1]
+    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12))
+
+
 def decide(
-    probability: NDArray[np.float32], component: NDArray[np.int64], near: NDArray[np.bool_], calibration: Calibration
+    probability: NDArray[np.float32],
+    component: NDArray[np.int64],
+    near: NDArray[np.bool_],
+    calibration: Calibration,
+    verdict: Verdict | None = None,
 ) -> Decision:
-    """Decide for every voxel of a list.
+    """Decide for every part of a list of voxels.
 
     Parameters
     ----------
@@ -79,33 +116,52 @@ def decide(
     component
         (n,) number of the 2D component, from 0.
     near
-        (count, 2) whether the component lies near the heart, where alone it can be coronary or valve; and whether it
-        lies near heart or aorta, where alone it can be aortic.
+        (count, 2), see :func:`gated`.
+    verdict
+        A judge's word on each component; without it a component is calcium if that is likelier than background and than
+        a confuser.
 
     """
     part = _cut(probability, component)
     count = int(part.max()) + 1 if part.size else 0
-    shares = pool(probability, part, count)
-    here = np.zeros((count, 2), dtype=np.bool_)
-    here[part] = near[component]
-    shares[:, [Territory.BACKGROUND, Territory.CONFUSER]] *= calibration.background_prior
-    shares[:, _AT_HEART] *= here[:, :1]
-    shares[:, Vessel.TA.label] *= here[:, 1]
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    of = np.zeros(count, dtype=np.int64)
+    of[part] = component
+    shares = gated(pool(probability, part, count), near[of] if count else np.zeros((0, 2), np.bool_), calibration)
+    return _by_shares(part, shares) if verdict is None else _by_judge(part, shares, verdict, of)
+
+
+def _by_shares(part: NDArray[np.int64], shares: NDArray[np.float64]) -> Decision:
     scored = shares[:, _SCORED]
     vessel = np.asarray(_SCORED, dtype=np.uint8)[scored.argmax(axis=1)]
     of_coronaries = shares[:, _CORONARY].sum(axis=1)
-    coronary = np.isin(vessel, _CORONARY)
     # which coronary it is does not decide whether it is one
-    any_coronary = np.where(coronary, of_coronaries, scored.max(axis=1))
-    other = shares[:, [Territory.BACKGROUND, Territory.CONFUSER]].max(axis=1)
-    accepted = any_coronary > other
+    likely = np.where(np.isin(vessel, _CORONARY), of_coronaries, scored.max(axis=1))
     return Decision(
-        vessel=vessel[part],
-        probability=scored.max(axis=1).astype(np.float32)[part],
-        accepted=accepted[part],
-        certain=(accepted & (any_coronary >= CERTAIN))[part],
-        possible=(accepted | (any_coronary >= POSSIBLE))[part],
+        part=part,
+        vessel=vessel,
+        probability=scored.max(axis=1).astype(np.float32),
+        coronary=of_coronaries,
+        accepted=likely > shares[:, _OTHERS].max(axis=1),
+    )
+
+
+def _by_judge(
+    part: NDArray[np.int64], shares: NDArray[np.float64], verdict: Verdict, of: NDArray[np.int64]
+) -> Decision:
+    scored = shares[:, _SCORED]
+    possible = scored.sum(axis=1) > 0
+    scored = scored / np.maximum(scored.sum(axis=1, keepdims=True), 1e-12)
+    heart = scored[:, : len(CORONARIES)]
+    # first whether it is coronary, then which: three coronaries in doubt outweigh one valve
+    coronary = heart.sum(axis=1) >= scored[:, len(CORONARIES) :].max(axis=1)
+    which = np.where(coronary, heart.argmax(axis=1), len(CORONARIES) + scored[:, len(CORONARIES) :].argmax(axis=1))
+    real = verdict.real[of] * possible
+    return Decision(
+        part=part,
+        vessel=np.asarray(_SCORED, dtype=np.uint8)[which],
+        probability=(real * scored[np.arange(which.size), which]).astype(np.float32),
+        coronary=real * heart.sum(axis=1),
+        accepted=real >= verdict.accept_from,
     )
 
 
@@ -115,7 +171,7 @@ def _cut(probability: NDArray[np.float32], component: NDArray[np.int64]) -> NDAr
     best = probability.argmax(axis=1)
     classes = probability.shape[1]
     votes = np.bincount(component * classes + best, minlength=count * classes).reshape(count, classes)
-    votes[:, [Territory.BACKGROUND, Territory.CONFUSER]] = 0
+    votes[:, _OTHERS] = 0
     first = votes.argmax(axis=1)
     size = np.bincount(component, minlength=count)
     rest = votes.copy()

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from model.heart import HeartFinding
 from model.labels import Anatomy
-from model.segmenter import Surroundings
+from model.surroundings import Surroundings
 
 CONTRAST_HU: Final = 100.0
 """Blood of a scan without contrast agent is 30-60 HU; from here on it holds some."""
@@ -77,7 +75,7 @@ def assess(heart: HeartFinding, around: Surroundings | None) -> Quality:
     """Judge a scan by what the segmenter saw of it."""
     if around is None:
         return Quality(heart_found=False, noise_sd_hu=None, blood_pool_hu=None, truncated=(), metal_mm3=0.0)
-    middle, noise = _blood(around)
+    middle, noise = around.blood()
     return Quality(
         heart_found=heart.found,
         noise_sd_hu=noise,
@@ -85,31 +83,6 @@ def assess(heart: HeartFinding, around: Surroundings | None) -> Quality:
         truncated=heart.truncated,
         metal_mm3=_metal_mm3(around),
     )
-
-
-def _blood(around: Surroundings) -> tuple[float | None, float | None]:
-    """Median and noise of the blood, from the vessels first, else from the chambers."""
-    for classes in _BLOOD:
-        inside = np.isin(around.anatomy, classes)
-        inside = ndimage.binary_erosion(inside, structure=np.ones((1, 3, 3), dtype=np.bool_), iterations=3)
-        pixels = inside.sum(axis=(1, 2))
-        slices = np.flatnonzero(pixels >= _MIN_PIXELS)
-        if slices.size:
-            best = np.sort(slices[np.argsort(pixels[slices], kind="stable")[-_MAX_SLICES:]])
-            values = [_native_values(around, inside, int(k)) for k in best]
-            return float(np.median(np.concatenate(values))), float(np.median([v.std() for v in values]))
-    return None, None
-
-
-def _native_values(around: Surroundings, inside: NDArray[np.bool_], k: int) -> NDArray[np.float32]:
-    """HU of the native pixels of slice ``k`` that lie in a mask of the field."""
-    _, rows, columns = around.upright.grid.shape
-    row = around.scan.pixel_of(0, np.arange(rows)) - around.corner[0]
-    column = around.scan.pixel_of(1, np.arange(columns)) - around.corner[1]
-    size = inside.shape[1]
-    chosen = inside[k][np.ix_(np.clip(row, 0, size - 1), np.clip(column, 0, size - 1))]
-    chosen &= ((row >= 0) & (row < size))[:, None] & ((column >= 0) & (column < size))[None]
-    return np.asarray(around.upright.hu[k][chosen], dtype=np.float32)
 
 
 def _metal_mm3(around: Surroundings) -> float:

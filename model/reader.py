@@ -14,10 +14,11 @@ from model import risk, scoring
 from model.bundle import Identity, ModelBundle
 from model.definition import DEFAULT_PROFILE, definition_for
 from model.heart import HeartFinding
+from model.interval import score_interval
 from model.lesions import CalciumMask, Lesion
 from model.quality import Quality, assess
 from model.scoring import Definition, Scores
-from model.segmenter import Segmentation, Segmenter
+from model.segmenter import Segmenter
 from model.volume import CtVolume, VolumeGrid
 
 _WARM_UP_SHAPE = (8, 512, 512)
@@ -38,8 +39,9 @@ class Reading:
     cac_drs
         Such as ``A1/N2``.
     interval
-        "CAC" -> the coronary score with only what is sure to be coronary, and with all that may be. It tells how much
-        hangs on doubtful components; it is no confidence interval of known coverage.
+        "CAC" -> the 5th and the 95th percentile of the coronary score if every doubtful lesion is there or not, with
+        its probability; holds the score. Its coverage is as good as the bundle's calibration; a bundle without a judge
+        was never calibrated.
     notes
         What a person must be told, in words.
     timings_ms
@@ -129,7 +131,7 @@ class Reader:
         scores = scoring.score(volume, mask, definition)
         cac = scores.regions["CAC"].agatston
         lesions = scoring.lesions(volume, mask, definition)
-        interval = {"CAC": _interval(volume, found, definition, cac)}
+        interval = {"CAC": score_interval(found.claims, cac)}
         ended = time.perf_counter()
         return Reading(
             mask=mask,
@@ -166,14 +168,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("this machine has no GPU that torch can use")
     return torch.device(name)
-
-
-def _interval(volume: CtVolume, found: Segmentation, definition: Definition, cac: float) -> tuple[float, float]:
-    low, high = (
-        scoring.score(volume, mask, definition).regions["CAC"].agatston for mask in (found.certain, found.possible)
-    )
-    # a doubtful component beside a sure one may raise or lower the peak they share
-    return (min(low, cac), max(high, cac))
 
 
 def _notes(quality: Quality, definition: Definition, mass_factor: float | None) -> tuple[str, ...]:

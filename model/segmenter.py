@@ -8,45 +8,31 @@ from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from model.bundle import ModelBundle
-from model.components import Voxels, bright_voxels
-from model.heart import Gate, HeartFinding, Located, locate
-from model.labels import Anatomy, Territory
-from model.lesions import CalciumMask
-from model.measurement import Components
-from model.network import CONTEXT_SLICES, folded
-from model.pooling import Decision, decide, softmax
-from model.preprocess import AIR_HU, FIELD, Millimetre, Upright, context_slices, crop, fine_input, offsets_mm
+from model.evidence import Said, allowed, features
+from model.heart import HeartFinding, Located, locate
+from model.interval import Claims
+from model.labelling import Field, Labeller
+from model.lesions import CalciumMask, Vessel
+from model.network import folded
+from model.pooling import Decision, Verdict, decide, pool
+from model.preprocess import FIELD, Millimetre, Upright, crop
+from model.sampling import between, landmarks, spread
 from model.scoring import Definition
+from model.spots import Spots, points
+from model.surroundings import Surroundings
 from model.volume import CtVolume
 
-BATCH: Final = 4
 REACH_MM: Final = 140.0
 """Slices farther than this above or below the heart's centre are not labelled."""
+UNLIKELY: Final = 0.02
+"""A component of less than this probability by the first member's word is not shown to the others."""
+CLEAR: Final = 0.99
+"""Nor is one that belongs to one vessel with at least this probability."""
 
-_CELL: Final = 4  # pixels; the aorta's margin needs no finer grid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Surroundings:
-    """What the fine network saw around the heart, for the judgement of quality.
-
-    Attributes
-    ----------
-    anatomy
-        uint8 :class:`model.labels.Anatomy` (slices, FIELD, FIELD); 0 in slices that were not labelled.
-    corner
-        Row and column of its first pixel in the millimetre grid.
-
-    """
-
-    upright: Upright
-    scan: Millimetre
-    anatomy: NDArray[np.uint8]
-    corner: tuple[int, int]
+_SCORED: Final = [vessel.label for vessel in Vessel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,8 +43,8 @@ class Segmentation:
     ----------
     mask
         What is taken as calcium of a vessel.
-    certain, possible
-        The same with only what is sure, and with everything that may be; for the interval of the score.
+    claims
+        Every lesion that may be coronary, for the interval of the score.
     surroundings
         None if there is no heart.
     timings_ms
@@ -67,21 +53,44 @@ class Segmentation:
     """
 
     mask: CalciumMask
-    certain: CalciumMask
-    possible: CalciumMask
+    claims: Claims
     heart: HeartFinding
     surroundings: Surroundings | None
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Examined:
+    """The components near heart and aorta, and everything that is known of them.
+
+    Attributes
+    ----------
+    said
+        The members' words on their voxels.
+    near
+        bool (count, 2), as in :func:`model.pooling.gated`.
+    features
+        float64 (count, features), as in :data:`model.judgement.FEATURES`.
+
+    """
+
+    spots: Spots
+    said: Said
+    near: NDArray[np.bool_]
+    features: NDArray[np.float64]
+    around: Surroundings
+    heart: HeartFinding
+
+
 class Segmenter:
-    """Labels calcium by a bundle's two networks. Holds no state between scans; safe to share between threads."""
+    """Labels calcium by a bundle's networks. Holds no state between scans; safe to share between threads."""
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         self._calibration = bundle.calibration
+        self._judge = bundle.judge
         self._device = device
         self._coarse = folded(bundle.coarse).to(device)
-        self._fine = folded(bundle.fine).to(device)
+        self._fine = Labeller(bundle.members, device)
 
     def __call__(self, volume: CtVolume, definition: Definition) -> Segmentation:
         """Label a scan.
@@ -93,6 +102,43 @@ class Segmenter:
 
         """
         clock = _Clock()
+        examined = self._examine(volume, definition, clock)
+        if examined is None:
+            empty = CalciumMask(labels=np.zeros(volume.grid.shape, np.uint8), grid=volume.grid)
+            return Segmentation(
+                mask=empty,
+                claims=Claims.none(),
+                heart=HeartFinding(found=False),
+                surroundings=None,
+                timings_ms=clock.laps,
+            )
+        spots = examined.spots
+        verdict = None
+        if self._judge is not None:
+            real = self._judge.probability(examined.features, spots.touching)
+            verdict = Verdict(real=real, accept_from=self._judge.accept_from)
+        decision = decide(examined.said.territory(), spots.component, examined.near, self._calibration, verdict)
+        mask = _mask(volume, examined, decision)
+        claims = _claims(examined, decision, definition)
+        clock.lap("decide")
+        return Segmentation(
+            mask=mask,
+            claims=claims,
+            heart=examined.heart,
+            surroundings=examined.around,
+            timings_ms=clock.laps,
+        )
+
+    def examine(self, volume: CtVolume, definition: Definition) -> Examined | None:
+        """Everything that is known of the components of a scan, before any decision; None without a heart."""
+        return self._examine(volume, definition, _Clock())
+
+    def warm_up(self) -> None:
+        """Run the fine networks once on air; without a heart in view a scan never reaches them."""
+        with torch.inference_mode():
+            self._fine.warm_up()
+
+    def _examine(self, volume: CtVolume, definition: Definition, clock: _Clock) -> Examined | None:
         with torch.inference_mode():
             upright = Upright.of(volume)
             scan = Millimetre.of(upright, self._device)
@@ -100,88 +146,69 @@ class Segmenter:
             located = locate(self._coarse, scan, upright, self._calibration.heart_volume_ml)
             clock.lap("localise")
             if located is None:
-                empty = CalciumMask(labels=np.zeros(volume.grid.shape, np.uint8), grid=volume.grid)
-                return Segmentation(
-                    mask=empty,
-                    certain=empty,
-                    possible=empty,
-                    heart=HeartFinding(found=False),
-                    surroundings=None,
-                    timings_ms=clock.laps,
-                )
-            around, logits = self._label(upright, scan, located, definition.threshold_hu)
-        clock.lap("label")
-        voxels, decision = self._decide(around, logits, located, definition)
-        index = upright.native_index(voxels.index)
-        masks = {
-            name: _mask(volume, index, decision, chosen)
-            for name, chosen in (
-                ("mask", decision.accepted),
-                ("certain", decision.certain),
-                ("possible", decision.possible),
-            )
-        }
-        clock.lap("decide")
-        return Segmentation(**masks, heart=located.finding, surroundings=around, timings_ms=clock.laps)
+                return None
+            examined = self._label(upright, scan, located, definition)
+            clock.lap("label")
+        return examined
 
-    def warm_up(self) -> None:
-        """Run the fine network once on air; without a heart in view a scan never reaches it."""
-        with torch.inference_mode():
-            air = torch.full((BATCH, 2 * CONTEXT_SLICES + 1, FIELD, FIELD), AIR_HU, device=self._device)
-            here = torch.zeros((BATCH, 3, FIELD, FIELD), device=self._device)
-            self._fine(fine_input(air, here, 130.0))
+    def _label(self, upright: Upright, scan: Millimetre, located: Located, definition: Definition) -> Examined:
+        here = _field(scan, located)
+        slices = [k for k, high in enumerate(here.heights_mm()) if abs(high) <= REACH_MM]
+        anatomy = np.zeros((scan.hu.shape[0], FIELD, FIELD), dtype=np.uint8)
+        around = Surroundings(upright=upright, scan=scan, anatomy=anatomy, corner=here.corner)
+        spots = Spots.of(around, definition)
+        at_heart = spots.at_heart(located.gate, here.corner)
+        pixel, voxel = _distinct(spots.pixel)
+        floor = definition.threshold_hu
+        marks = landmarks(slices, here.spacing_mm)
+        anatomy[marks], logits = self._fine.anatomy_and_logits(here, marks, pixel, floor)
+        spread(anatomy, marks, slices)
+        near = at_heart | around.aorta_gate().holds(spots.middle)
+        more = between(spots, near, anatomy, marks, slices)
+        anatomy[more], others = self._fine.anatomy_and_logits(here, more, pixel, floor)
+        logits = np.where(np.isnan(logits), others, logits)
+        near = at_heart | around.aorta_gate().holds(spots.middle)
+        chosen = near[spots.component]
+        spots, voxel = spots.where(near), voxel[chosen]
+        sides = np.stack([at_heart[near], np.ones(spots.count, dtype=np.bool_)], axis=1)
+        said = self._ask_all(here, _Question(spots=spots, near=sides, pixel=pixel, voxel=voxel), logits, floor)
+        measured = features(spots, said, around, sides, around.blood()[1], floor)
+        return Examined(spots=spots, said=said, near=sides, features=measured, around=around, heart=located.finding)
 
-    def _label(
-        self, upright: Upright, scan: Millimetre, located: Located, threshold_hu: float
-    ) -> tuple[Surroundings, NDArray[np.float32]]:
-        """Anatomy and territory logits (slices, FIELD, FIELD, classes) of the field around the heart."""
-        slices, rows, columns = scan.hu.shape
-        middle, row, column = located.centre.tolist()
-        corner = (_corner(row, rows), _corner(column, columns))
-        field_hu = crop(scan.hu, corner)
-        spacing = scan.spacing_mm[0]
-        chosen = [k for k in range(slices) if abs(k - middle) * spacing <= REACH_MM]
-        anatomy = np.zeros((slices, FIELD, FIELD), dtype=np.uint8)
-        territory = np.zeros((slices, FIELD, FIELD, len(Territory)), dtype=np.float32)
-        centre = torch.tensor([[column - corner[1], row - corner[0]]], device=self._device)
-        for first in range(0, len(chosen), BATCH):
-            batch = chosen[first : first + BATCH]
-            seen = torch.stack([field_hu[context_slices(k, slices, spacing)] for k in batch])
-            heights = torch.tensor([(k - middle) * spacing for k in batch], device=self._device)
-            where = offsets_mm(centre.expand(len(batch), 2), heights)
-            heads = self._fine.split(self._fine(fine_input(seen, where, threshold_hu)))
-            # the stem's pixel shuffle leaves a checkerboard: smooth before deciding
-            smooth = F.avg_pool2d(heads["territory"], 3, stride=1, padding=1, count_include_pad=False)
-            territory[batch] = smooth.permute(0, 2, 3, 1).float().cpu().numpy()
-            anatomy[batch] = heads["anatomy"].max(1).indices.to(torch.uint8).cpu().numpy()
-        return Surroundings(upright=upright, scan=scan, anatomy=anatomy, corner=corner), territory
-
-    def _decide(
-        self, around: Surroundings, logits: NDArray[np.float32], located: Located, definition: Definition
-    ) -> tuple[Voxels, Decision]:
-        voxels, pixel = _candidates(around, definition)
-        parts = Components.of(voxels, around.upright.grid, definition)
-        component = np.repeat(parts.number, parts.runs.length)
-        kept = parts.kept[component]
-        voxels, pixel, component = voxels.where(kept), pixel[:, kept], component[kept]
-        _, component = np.unique(component, return_inverse=True)
-        probability = softmax(logits[tuple(pixel)], self._calibration.temperature)
-        place = np.stack([pixel[0], pixel[1] + around.corner[0], pixel[2] + around.corner[1]]).astype(np.float64)
-        sizes = np.bincount(component)
-        middles = np.stack([np.bincount(component, axis) / sizes for axis in place], axis=1)
-        corner = np.array([0, *around.corner])
-        at_heart = located.gate.holds(middles)
-        at_aorta = at_heart | _aorta(around).holds(middles - corner)
-        return voxels, decide(probability, component, np.stack([at_heart, at_aorta], axis=1), self._calibration)
+    def _ask_all(self, here: Field, question: _Question, first: NDArray[np.float32], floor_hu: float) -> Said:
+        """The first member's word, and that of the others on slices where it is not clear."""
+        said = Said(logits=(first[question.voxel],))
+        slices = question.open_slices(said) if self._fine.members > 1 else []
+        if not slices:
+            return said
+        others = [
+            self._fine.logits(member, here, slices, question.pixel, floor_hu)[question.voxel]
+            for member in range(1, self._fine.members)
+        ]
+        return Said(logits=(*said.logits, *others))
 
 
-def _aorta(around: Surroundings) -> Gate:
-    """The aorta and its margin, as the fine network saw it, for places of the field."""
-    aorta = np.isin(around.anatomy, (Anatomy.ASCENDING_AORTA, Anatomy.DESCENDING_AORTA))
-    slices, cells = len(aorta), FIELD // _CELL
-    coarse = aorta.reshape(slices, cells, _CELL, cells, _CELL).mean(axis=(2, 4)) >= 0.5
-    voxel_mm = np.array(around.scan.spacing_mm) * (1, _CELL, _CELL)
-    return Gate.around(coarse, (1.0, float(_CELL), float(_CELL)), voxel_mm)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Question:
+    """Components whose voxels lie in ``pixel[:, voxel]``."""
+
+    spots: Spots
+    near: NDArray[np.bool_]
+    pixel: NDArray[np.int64]
+    voxel: NDArray[np.int64]
+
+    def open_slices(self, said: Said) -> list[int]:
+        """Slices that hold a component which is neither clearly of one vessel nor clearly none."""
+        shares = allowed(pool(said.territory(), self.spots.component, self.spots.count), self.near)[:, _SCORED]
+        waits = (shares.sum(axis=1) > UNLIKELY) & (shares.max(axis=1) < CLEAR)
+        return [int(k) for k in np.unique(self.spots.slice[waits])]
+
+
+def _field(scan: Millimetre, located: Located) -> Field:
+    _, rows, columns = scan.hu.shape
+    middle, row, column = located.centre.tolist()
+    corner = (_corner(row, rows), _corner(column, columns))
+    return Field(hu=crop(scan.hu, corner), corner=corner, middle=(middle, row, column), spacing_mm=scan.spacing_mm[0])
 
 
 def _corner(centre: float, size: int) -> int:
@@ -190,28 +217,39 @@ def _corner(centre: float, size: int) -> int:
     return min(max(wanted, 0), size - FIELD) if size >= FIELD else (size - FIELD) // 2
 
 
-def _candidates(around: Surroundings, definition: Definition) -> tuple[Voxels, NDArray[np.int64]]:
-    """Every voxel of the field at the threshold, and its pixel (slice, row, column) in the field."""
-    upright, scan = around.upright, around.scan
-    spans = []
-    for axis in (0, 1):
-        native = np.arange(upright.grid.shape[axis + 1])
-        pixel = scan.pixel_of(axis, native) - around.corner[axis]
-        inside = np.flatnonzero((pixel >= 0) & (pixel < FIELD))
-        spans.append((inside[0], inside[-1] + 1, pixel))
-    (top, bottom, row_of), (left, right, column_of) = spans
-    found = bright_voxels(upright.hu[:, top:bottom, left:right], definition.threshold_hu)
-    index = found.index + np.array([[0], [top], [left]])
-    voxels = Voxels(label=found.label, index=index, hu=found.hu, shape=upright.grid.shape)
-    return voxels, np.stack([index[0], row_of[index[1]], column_of[index[2]]])
+def _distinct(pixel: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct pixels (3, m) ascending by slice, and which of them each of the given (3, n) is."""
+    k, row, column = pixel
+    found, which = np.unique((k * FIELD + row) * FIELD + column, return_inverse=True)
+    return np.stack([found // FIELD**2, found // FIELD % FIELD, found % FIELD]), which
 
 
-def _mask(volume: CtVolume, index: NDArray[np.int64], decision: Decision, chosen: NDArray[np.bool_]) -> CalciumMask:
+def _claims(examined: Examined, decision: Decision, definition: Definition) -> Claims:
+    """Every part that may be coronary; parts that touch in neighbouring slices are one lesion."""
+    spots, part = examined.spots, decision.part
+    count = decision.vessel.size
+    pixels = np.bincount(part, minlength=count)
+    peak = np.full(count, -np.inf)
+    np.maximum.at(peak, part, spots.voxels.hu)
+    score = points(pixels, peak, examined.around, definition)
+    # a lesion is whole: both sides of a cut component, and what it touches, if that may be calcium at all
+    of = np.zeros(count, dtype=np.int64)
+    of[part] = spots.component
+    likely = np.bincount(of, score * decision.coronary, minlength=spots.count)
+    total = np.bincount(of, score, minlength=spots.count)
+    chance = likely / np.maximum(total, 1e-9)
+    worth = chance > UNLIKELY
+    return Claims.joined(total, chance, spots.touching[:, worth[spots.touching].all(axis=0)])
+
+
+def _mask(volume: CtVolume, examined: Examined, decision: Decision) -> CalciumMask:
+    chosen = decision.accepted[decision.part]
+    part = decision.part[chosen]
     labels = np.zeros(volume.grid.shape, dtype=np.uint8)
-    place = tuple(index[:, chosen])
-    labels[place] = decision.vessel[chosen]
+    place = tuple(examined.around.upright.native_index(examined.spots.voxels.index[:, chosen]))
+    labels[place] = decision.vessel[part]
     order = np.argsort(np.ravel_multi_index(place, labels.shape))
-    return CalciumMask(labels=labels, grid=volume.grid, probability=decision.probability[chosen][order])
+    return CalciumMask(labels=labels, grid=volume.grid, probability=decision.probability[part][order])
 
 
 class _Clock:

@@ -24,7 +24,7 @@ _COARSE = NetworkConfig(dimensions=3, channels=1, filters=2, levels=1, heads=(("
 
 
 def tiny_bundle(seed: int = 0, *, sees_heart: bool = True, finds: Territory | None = None) -> ModelBundle:
-    """Random networks; with ``finds`` every candidate near the heart is called that."""
+    """Random networks; with ``finds`` every candidate near the heart is called that, and all anatomy epicardial."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         coarse, fine = UNet(_COARSE).eval(), UNet(_FINE).eval()
@@ -34,6 +34,10 @@ def tiny_bundle(seed: int = 0, *, sees_heart: bool = True, finds: Territory | No
             fine.out.bias.view(-1, 4)[: len(Territory)] = 0.0
             fine.out.weight[: 4 * len(Territory)] = 0.0
             fine.out.bias[4 * finds : 4 * finds + 4] = 5.0
+            tissue = 4 * len(Territory)
+            fine.out.weight[tissue : tissue + 4 * len(Anatomy)] = 0.0
+            fine.out.bias[tissue : tissue + 4 * len(Anatomy)] = 0.0
+            fine.out.bias[tissue + 4 * Anatomy.EPICARDIAL : tissue + 4 * Anatomy.EPICARDIAL + 4] = 5.0
     return ModelBundle(
         identity=Identity(name="tiny", version="0", sha256="0" * 64, trained_on="Nothing: random weights for tests."),
         released_for="Tests.",

@@ -17,9 +17,10 @@ import torch
 
 from model.bundle import BundleError, default_bundle
 from model.definition import definition_for
+from model.labelling import BATCH
 from model.network import UNet, folded, paper_network
 from model.reader import Reader, choose_device
-from model.segmenter import BATCH, Segmenter
+from model.segmenter import Segmenter
 from model.volume import CtVolume
 from tests.tiny_bundle import tiny_bundle
 from train.cases import full_resolution, make_case

@@ -119,7 +119,7 @@ def test_a_manifest_that_is_no_text(folder):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "format 3"),
         ({"name": ""}, "name must say something"),
         ({"trained_on": 3}, "trained_on"),
         ({"networks": {}}, "coarse"),

@@ -6,7 +6,7 @@ from model.heart import HeartFinding
 from model.labels import Anatomy
 from model.preprocess import FIELD, Millimetre, Upright
 from model.quality import Quality, assess
-from model.segmenter import Surroundings
+from model.surroundings import Surroundings
 from model.volume import CtVolume, VolumeGrid
 
 FOUND = HeartFinding(found=True, centre_lps_mm=(0.0, 0.0, 0.0), volume_ml=600.0, blood_pool_hu=44.0)

@@ -1,0 +1,79 @@
+"""How far a score may be off because of components that may or may not be calcium."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+TAIL: Final = 0.05
+"""Probability on either side of the interval."""
+
+_BINS: Final = 4096
+_SURE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Claims:
+    """Lesions that may be coronary calcium, accepted or not.
+
+    Attributes
+    ----------
+    points
+        float64 (n,) Agatston score of each, if it is there.
+    probability
+        float64 (n,) that it is.
+
+    """
+
+    points: NDArray[np.float64]
+    probability: NDArray[np.float64]
+
+    @classmethod
+    def none(cls) -> Claims:
+        """No lesion."""
+        return cls(points=np.zeros(0), probability=np.zeros(0))
+
+    @classmethod
+    def joined(
+        cls, points: NDArray[np.float64], probability: NDArray[np.float64], touching: NDArray[np.int64]
+    ) -> Claims:
+        """Join components (n,) that touch, as pairs (2, m), to lesions that are there or not as a whole.
+
+        A lesion's probability is the mean of its components' by their points, so the expected score stays the same.
+        """
+        ends = (np.ones(touching.shape[1], dtype=np.bool_), (touching[0], touching[1]))
+        count, lesion = connected_components(coo_array(ends, shape=(points.size, points.size)), directed=False)
+        total = np.bincount(lesion, points, minlength=count)
+        expected = np.bincount(lesion, points * probability, minlength=count)
+        used = total > 0
+        return cls(points=total[used], probability=expected[used] / total[used])
+
+
+def score_interval(claims: Claims, score: float) -> tuple[float, float]:
+    """Score below which it lies with a probability of 5 %, and the one above which it does; they hold ``score``.
+
+    Every lesion is there or not, with its probability and independently of the others; the distribution of the sum is
+    made by convolution in steps of 1/4096 of the doubtful points. What nothing marks as a candidate (calcium below the
+    threshold) and errors that all lesions share are not in it.
+    """
+    sure = claims.probability >= 1 - _SURE
+    open_ = (claims.probability > _SURE) & ~sure
+    base = float(claims.points[sure].sum())
+    points, probability = claims.points[open_], claims.probability[open_]
+    total = float(points.sum())
+    if total <= 0:
+        return (min(base, score), max(base, score))
+    chance = np.zeros(_BINS + points.size + 1)
+    chance[0] = 1.0
+    for step, p in zip(np.rint(points / total * _BINS).astype(int).tolist(), probability.tolist(), strict=True):
+        moved = chance * p
+        chance *= 1 - p
+        chance[step:] += moved[: chance.size - step]
+    below = np.cumsum(chance)
+    low, high = (base + int(np.searchsorted(below, level)) * total / _BINS for level in (TAIL, 1 - TAIL))
+    return (min(low, score), max(high, score))
