@@ -8,7 +8,16 @@ import torch
 
 from train.anatomy.labels import HEART, Anatomy
 from train.anatomy.ranges import AnatomyRanges, Cohort, ConfuserRanges
-from train.cases import Case, Recipe, draw_grid, full_resolution, make_case
+from train.cases import (
+    Case,
+    Recipe,
+    draw_grid,
+    full_resolution,
+    hold_out_resolution,
+    make_case,
+    training_resolution,
+)
+from train.imaging.ranges import ImagingRanges
 
 SMALL = Recipe(matrix=160, pixel_mm=1.4, slices=(34, 36), lattice_mm=3.5, slice_mm=(4.0,))
 
@@ -107,6 +116,37 @@ def test_full_resolution_grid_is_what_scanners_send() -> None:
         grid = draw_grid(seed, full_resolution())
         assert grid.shape == (48, 512, 512)
         assert 0.35 <= grid.spacing_mm[1] <= 0.49
+
+
+def test_training_grids_have_the_fields_of_view_of_scanners() -> None:
+    grids = [draw_grid(seed, training_resolution()) for seed in range(60)]
+    assert {grid.spacing_mm[1:] for grid in grids} == {(1.0, 1.0)}
+    assert {grid.spacing_mm[0] for grid in grids} == {1.5, 2.5, 3.0}
+    assert min(grid.shape[1] for grid in grids) < 190
+    assert max(grid.shape[1] for grid in grids) > 235
+    assert all(grid.shape[0] * grid.spacing_mm[0] >= 119 for grid in grids)
+    assert all(grid.fine().spacing_mm[0] <= 1.5 for grid in grids)
+
+
+def test_hold_out_is_harder_and_anatomically_elsewhere() -> None:
+    recipe = hold_out_resolution(Cohort.LOW)
+    assert recipe.imaging == ImagingRanges.unseen() != ImagingRanges()
+    assert recipe.anatomy.cohort is Cohort.LOW
+    for name in ("heart", "coronaries", "body", "confusers"):
+        drawn, usual = getattr(recipe.anatomy, name), getattr(AnatomyRanges(), name)
+        assert not hasattr(usual, "unseen") or drawn == usual.unseen()
+
+
+@pytest.mark.parametrize("circle", [0.0, 1.0])
+def test_nothing_is_reconstructed_outside_the_circle(circle: float) -> None:
+    case = make_case(7, dataclasses.replace(SMALL, imaging=dataclasses.replace(ImagingRanges(), circle=circle)))
+    corner = case.hu[:, :20, :20]
+    assert (len(np.unique(corner)) == 1) == (circle == 1.0)
+
+
+def test_recipe_needs_a_size() -> None:
+    with pytest.raises(ValueError, match="matrix or a pixel size"):
+        Recipe(matrix=None, pixel_mm=None)
 
 
 def _odds() -> list[str]:
