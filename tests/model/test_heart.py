@@ -92,7 +92,7 @@ class SeesLabels:
 
     def __call__(self, image) -> torch.Tensor:
         assert image.shape[2:] == self._organs.shape
-        return torch.nn.functional.one_hot(self._organs, len(Organ)).movedim(-1, 0)[None].float()
+        return torch.nn.functional.one_hot(self._organs, len(Organ)).movedim(-1, 0)[None].float() * 20
 
 
 def test_the_blood_is_measured_in_the_aorta_first():
@@ -116,3 +116,79 @@ def test_a_gate_is_a_structure_and_a_margin():
     places = np.array([[5, 25, 25], [9, 25, 25], [5, 37, 25], [5, 41, 25], [5, 37, 37], [5, -50, 900]], dtype=float)
     assert gate.holds(places).tolist() == [True, True, True, False, False, False]
     assert not Gate.around(chosen & False, (1.0, 4.0, 4.0), np.ones(3)).holds(places).any()
+
+
+def seen(organs, *, hu=None, classes=10, sure=20.0):
+    """What is located where the localiser sees these organs, on a 4 mm scan."""
+    spacing = (4.0, 4.0, 4.0)
+    hu = np.full(organs.shape, 40, dtype=np.int16) if hu is None else hu
+    upright = Upright.of(
+        CtVolume(hu=hu, grid=VolumeGrid(shape=organs.shape, spacing_mm=spacing, origin_lps_mm=(0.0, 0.0, 0.0)))
+    )
+
+    def network(_):
+        return torch.nn.functional.one_hot(torch.from_numpy(organs), classes).movedim(-1, 0)[None].float() * sure
+
+    network.config = SimpleNamespace(multiple=1)
+    return locate(network, Millimetre.of(upright, torch.device("cpu")), upright, 20.0)
+
+
+def heart_and_aorta():
+    organs = np.zeros((30, 50, 50), dtype=np.int64)
+    organs[5:20, 10:30, 15:35] = Organ.HEART
+    organs[20:26, 16:24, 20:28] = Organ.ROOT
+    organs[26:30, 16:24, 20:28] = Organ.AORTA
+    organs[:, 36:42, 28:34] = Organ.AORTA
+    return organs
+
+
+def test_the_root_belongs_to_the_hearts_gate_and_the_aorta_has_its_own():
+    found = seen(heart_and_aorta())
+    # places in the millimetre grid: slices of 4 mm, pixels of 1 mm; 2.5 slices are 10 mm
+    spine, leaf, descending, arch = [20, 198, 60], [22, 80, 96], [12, 156, 124], [28.4, 80, 96]
+    places = np.array([spine, leaf, descending, arch], dtype=float)
+    assert found.gate.holds(places).tolist() == [False, True, False, True]
+    assert found.aorta_gate.holds(places).tolist() == [False, True, True, True]
+    assert found.aorta_gate.distance_mm(np.array([[12.0, 185.0, 124.0]])) == pytest.approx(185 - 168, abs=1.5)
+
+
+def test_a_scan_without_an_aorta_has_no_gate_for_it():
+    organs = heart_and_aorta()
+    organs[(organs == Organ.AORTA) | (organs == Organ.ROOT)] = Organ.OTHER
+    found = seen(organs)
+    assert not found.aorta_gate.holds(np.array([[12.0, 156.0, 124.0], [12.0, 80.0, 96.0]])).any()
+
+
+def test_a_localiser_that_knows_fewer_organs_is_still_read():
+    organs = heart_and_aorta()
+    organs[organs == Organ.ROOT] = Organ.AORTA
+    found = seen(organs, classes=8)
+    assert found.finding.volume_ml == pytest.approx(15 * 20 * 20 * 0.064, rel=1e-3)
+    assert found.aorta_gate.holds(np.array([[22.0, 80.0, 96.0]])).all()
+
+
+def test_a_guess_is_no_heart():
+    assert seen(heart_and_aorta(), sure=20.0) is not None
+    assert seen(heart_and_aorta(), sure=1.0) is None
+
+
+def test_holes_belong_to_the_heart():
+    organs = heart_and_aorta()
+    organs[10:14, 18:22, 22:26] = Organ.PULMONARY_ARTERY
+    assert seen(organs).finding.volume_ml == pytest.approx(15 * 20 * 20 * 0.064, rel=1e-3)
+
+
+@pytest.mark.parametrize(("offset", "sides"), [(0, ()), (9, ("left",)), (-9, ("right",))])
+def test_a_round_field_that_cuts_the_heart_is_noticed(offset, sides):
+    organs = heart_and_aorta()
+    y, x = np.meshgrid(np.arange(50) - 20.0, np.arange(50) - 25.0 + offset, indexing="ij")
+    inside = y**2 + x**2 < 15.0**2
+    hu = np.where(inside, 40, -1024).astype(np.int16)[None].repeat(30, axis=0)
+    organs[:, ~inside] = Organ.OTHER
+    assert seen(organs, hu=hu).finding.truncated == sides
+
+
+def test_lung_beside_the_heart_cuts_nothing_off():
+    organs = heart_and_aorta()
+    hu = np.where(organs == 0, -880, 40).astype(np.int16)
+    assert seen(organs, hu=hu).finding.truncated == ()
