@@ -23,7 +23,6 @@ _CUT_CM2: Final = 12.0
 _SURE: Final = 0.55  # mean probability of what is taken for the heart; less is a guess about something else
 _AORTA_ML: Final = 1.0  # smaller pieces are no stretch of an aorta
 _OUTSIDE: Final = -998.0 / 500.0  # input where a scanner stored no measurement, or nothing but air
-_TISSUE: Final = -700.0 / 500.0  # a voxel at the rim of a round field is partly filled with such air
 _FAR_MM: Final = 1e4
 _SIDES: Final = (("feet", "head"), ("front", "back"), ("right", "left"))
 
@@ -199,15 +198,15 @@ def _touching(chosen: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np
 
 def _cut_sides(heart: NDArray[np.bool_], image: NDArray[np.float32], voxel_mm: NDArray[np.float64]) -> tuple[str, ...]:
     """Sides on which more than a stray face of the heart lies at the end of the scan or of its round field."""
-    outside = np.pad(image <= _OUTSIDE, 2, constant_values=True)
-    tissue = np.pad(image > _TISSUE, 2)
+    air = image <= _OUTSIDE
+    outside, beyond_rim = np.pad(air, 2, constant_values=True), np.pad(air, 2)
     cut = []
     for axis, names in enumerate(_SIDES):
         face_cm2 = np.delete(voxel_mm, axis).prod() / 100
         for step, name in zip((-1, 1), names, strict=True):
-            next_outside, then_outside = (_beside(outside, axis, n * step) for n in (1, 2))
-            rim = _beside(tissue, axis, step) & then_outside
-            if (heart & (next_outside | rim)).sum() * face_cm2 > _CUT_CM2:
+            # a voxel at the rim of a round field is partly filled with air and seldom called heart
+            ends = _beside(outside, axis, step) | _beside(beyond_rim, axis, 2 * step)
+            if (heart & ends).sum() * face_cm2 > _CUT_CM2:
                 cut.append(name)
     return tuple(cut)
 
