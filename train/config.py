@@ -74,7 +74,11 @@ class Optimisation:
     watch_steps: int = 500
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.checkpoint_steps, self.watch_steps) < 1 or self.rate <= 0 or not 0 <= self.average < 1:
+        if (
+            min(self.steps, self.batch, self.checkpoint_steps, self.watch_steps) < 1
+            or self.rate <= 0
+            or not 0 <= self.average < 1
+        ):
             raise ConfigError(
                 "steps, batch, checkpoint_steps and watch_steps are at least 1, rate is positive, average in [0, 1)"
             )

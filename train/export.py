@@ -11,6 +11,7 @@ from model.bundle import CARD, Calibration, Identity, ModelBundle, write_bundle
 from model.network import UNet
 from train.config import ExperimentConfig
 from train.loop import CHECKPOINT, averaged
+from train.start import member_folder, parent_of
 
 TRAINED_ON: Final = "{cases} synthetic phantoms (seeds {first} to {last}); no patient data."
 RELEASED_FOR: Final = "Research use only; not a medical device, not for diagnosis."
@@ -38,16 +39,20 @@ def export_bundle(
         sha256="0" * 64,
         trained_on=TRAINED_ON.format(cases=len(seeds), first=seeds[0], last=seeds[-1]),
     )
+    members = experiment.members
+    labellers = [member_folder(run, number, members) for number in range(1, members + 1)]
     bundle = ModelBundle(
         identity=identity,
         released_for=RELEASED_FOR,
         calibration=Calibration(temperature=temperature, background_prior=background_prior),
         experiment={
             "config": experiment.as_dict(),
-            "steps_done": {name: steps_done(run / name) for name in ("coarse", "fine")},
+            "parent": parent_of(run),
+            "steps_done": {folder.name: steps_done(folder) for folder in (run / "coarse", *labellers)},
         },
         coarse=averaged(UNet(experiment.coarse_network), run / "coarse"),
-        fine=averaged(UNet(experiment.fine_network), run / "fine"),
+        fine=averaged(UNet(experiment.fine_network), labellers[0]),
+        more=tuple(averaged(UNet(experiment.fine_network), folder) for folder in labellers[1:]),
     )
     card = folder / CARD
     return write_bundle(folder, bundle, card.read_text(encoding="utf-8") if card.is_file() else card_of(bundle))

@@ -6,9 +6,11 @@ A step's data depend on the seed and the step's number alone, so a run that was 
 from __future__ import annotations
 
 import copy
-import csv
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -18,9 +20,9 @@ from torch import Tensor, nn
 
 from model.network import UNet
 from train.config import Optimisation
+from train.metrics import METRICS, WATCHED, Row, plot, read_rows, write_rows
 
 CHECKPOINT: Final = "checkpoint.pt"
-METRICS: Final = "metrics.csv"
 
 B = TypeVar("B")
 
@@ -37,11 +39,36 @@ class Task(Protocol[B]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a run is; handed to the caller after every step."""
+    """Where a run is; handed to the caller after every step. ``per_second`` counts this sitting's steps."""
 
     step: int
     steps: int
     loss: float
+    rate: float
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sitting:
+    """What one sitting of a run is given besides the run itself. None of it changes what is learned.
+
+    Attributes
+    ----------
+    report
+        Called after every step.
+    watch
+        Tries the averaged network; what it returns becomes a row of ``watched.csv``.
+    stop
+        Asked after every step; once it says so, the run is saved and left.
+    ahead
+        Batches made in advance by as many threads; 0 makes each when it is needed, which is best on few cores.
+
+    """
+
+    report: Callable[[Progress], None] | None = None
+    watch: Callable[[UNet], Mapping[str, float]] | None = None
+    stop: Callable[[], bool] | None = None
+    ahead: int = 0
 
 
 def fit(
@@ -50,7 +77,7 @@ def fit(
     plan: Optimisation,
     folder: Path,
     device: torch.device,
-    report: Callable[[Progress], None] | None = None,
+    sitting: Sitting | None = None,
 ) -> UNet:
     """Train a network, or go on where a checkpoint in ``folder`` stopped; returns the averaged network on the CPU.
 
@@ -63,31 +90,52 @@ def fit(
     plan
         Steps, batch size and learning rate.
     folder
-        Holds ``checkpoint.pt`` and ``metrics.csv``; made if it is missing.
+        Holds ``checkpoint.pt``, ``metrics.csv``, ``watched.csv`` and ``metrics.png``; made if it is missing.
     device
         Half precision (bfloat16) is used on a GPU only: on a CPU it is slower.
-    report
-        Called after every step.
+    sitting
+        Who is told, who watches, and when to stop early.
 
     """
+    sitting = sitting or Sitting()
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run.start(network.to(device), plan, folder)
-    while run.step < plan.steps:
+    began, first = time.monotonic(), run.step
+    for batch in _batches(task, plan, run.step, device, sitting.ahead):
         for group in run.optimiser.param_groups:
             group["lr"] = rate_at(run.step, plan)
-        batch = task.batch(run.step, plan.batch, device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-            losses = task.losses(run.network.train(), batch)
-        run.optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.network.parameters(), plan.clip)
-        run.optimiser.step()
-        run.advance({name: float(value.detach()) for name, value in losses.items()})
-        if report is not None:
-            report(Progress(step=run.step, steps=plan.steps, loss=run.rows[-1]["loss"]))
-        if run.step % plan.checkpoint_steps == 0 or run.step == plan.steps:
+        run.learn(task, batch, plan, device)
+        if sitting.watch is not None and (run.step % plan.watch_steps == 0 or run.step == plan.steps):
+            run.watched.append({"step": run.step, **sitting.watch(run.average)})
+        if sitting.report is not None:
+            per_second = (run.step - first) / max(time.monotonic() - began, 1e-9)
+            rate = rate_at(run.step - 1, plan)
+            loss = run.rows[-1]["loss"]
+            sitting.report(Progress(step=run.step, steps=plan.steps, loss=loss, rate=rate, per_second=per_second))
+        stop = sitting.stop is not None and sitting.stop()
+        if stop or run.step % plan.checkpoint_steps == 0 or run.step == plan.steps:
             run.save(folder)
+        if stop:
+            break
     return run.average.cpu().eval()
+
+
+def _batches(task: Task[B], plan: Optimisation, first: int, device: torch.device, ahead: int) -> Iterator[B]:
+    """Batches from a step to the last, in order; threads make them ahead of time if there shall be any."""
+    if ahead == 0:
+        for step in range(first, plan.steps):
+            yield task.batch(step, plan.batch, device)
+        return
+    with ThreadPoolExecutor(max_workers=ahead, thread_name_prefix="batches") as pool:
+        waiting: deque[Future[B]] = deque()
+        try:
+            for step in range(first, plan.steps):
+                while len(waiting) <= ahead and step + len(waiting) < plan.steps:
+                    waiting.append(pool.submit(task.batch, step + len(waiting), plan.batch, device))
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def rate_at(step: int, plan: Optimisation) -> float:
@@ -103,13 +151,21 @@ def averaged(network: UNet, folder: Path) -> UNet:
     return network.eval()
 
 
+def steps_behind(folder: Path) -> int:
+    """Steps a folder's checkpoint has behind it; 0 without one."""
+    if not (folder / CHECKPOINT).is_file():
+        return 0
+    return int(torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["step"])
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Run:
     network: UNet
     average: UNet
     optimiser: torch.optim.Optimizer
     decay: float
-    rows: list[dict[str, float]]
+    rows: list[Row]
+    watched: list[Row]
     step: int = 0
 
     @classmethod
@@ -117,15 +173,26 @@ class _Run:
         if network.config.dimensions == 2:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
-        run = cls(network=network, average=copy.deepcopy(network), optimiser=optimiser, decay=plan.average, rows=[])
+        average = copy.deepcopy(network).eval()
+        run = cls(network=network, average=average, optimiser=optimiser, decay=plan.average, rows=[], watched=[])
         if (folder / CHECKPOINT).is_file():
-            state: dict[str, Any] = torch.load(folder / CHECKPOINT, weights_only=True)
+            state: dict[str, Any] = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
             run.network.load_state_dict(state["network"])
             run.average.load_state_dict(state["average"])
             run.optimiser.load_state_dict(state["optimiser"])
             run.step = state["step"]
-            run.rows = _read_metrics(folder / METRICS, run.step)
+            run.rows, run.watched = (read_rows(folder / name, run.step) for name in (METRICS, WATCHED))
         return run
+
+    def learn(self, task: Task[B], batch: B, plan: Optimisation, device: torch.device) -> None:
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+            losses = task.losses(self.network.train(), batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), plan.clip)
+        self.optimiser.step()
+        values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+        self.advance(dict(zip(losses, values, strict=True)))
 
     def advance(self, losses: dict[str, float]) -> None:
         self.step += 1
@@ -149,14 +216,7 @@ class _Run:
         }
         partial = folder / f"{CHECKPOINT}.part"
         torch.save(state, partial)
-        with (folder / METRICS).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_rows(folder / METRICS, self.rows)
+        write_rows(folder / WATCHED, self.watched)
         partial.replace(folder / CHECKPOINT)
-
-
-def _read_metrics(path: Path, steps: int) -> list[dict[str, float]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    return [row | {"step": int(row["step"])} for row in rows[:steps]]
+        plot(folder)

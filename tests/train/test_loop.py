@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from model.network import NetworkConfig, UNet
 from train.config import Optimisation
-from train.loop import CHECKPOINT, METRICS, averaged, fit, rate_at
+from train.loop import CHECKPOINT, Sitting, averaged, fit, rate_at
+from train.metrics import METRICS, PICTURE, WATCHED
 
 CONFIG = NetworkConfig(dimensions=2, channels=1, filters=2, levels=2, heads=(("t", 2),))
 PLAN = Optimisation(steps=8, batch=2, checkpoint_steps=3, warm_up=2)
@@ -88,14 +89,14 @@ def test_the_average_can_be_had_before_the_end(tmp_path):
 
 def test_progress_is_reported_every_step(tmp_path):
     seen = []
-    fit(network(), BrightOrDark(), PLAN, tmp_path, CPU, seen.append)
+    fit(network(), BrightOrDark(), PLAN, tmp_path, CPU, Sitting(report=seen.append))
     assert [step.step for step in seen] == list(range(1, 9))
     assert {step.steps for step in seen} == {8}
 
 
 def test_no_half_written_checkpoint_is_left(tmp_path):
     fit(network(), BrightOrDark(), PLAN, tmp_path, CPU)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CHECKPOINT, METRICS])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CHECKPOINT, METRICS, PICTURE])
 
 
 def test_the_rate_rises_then_falls():

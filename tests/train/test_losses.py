@@ -22,9 +22,7 @@ def heads(territory, anatomy=None):
 
 
 def fine_losses(heads, hu, calcium, territory, anatomy, scored, aims=None):
-    batch = FineBatch(
-        image=hu, hu=hu, bright=hu, calcium=calcium, territory=territory, anatomy=anatomy, scored=scored
-    )
+    batch = FineBatch(image=hu, hu=hu, bright=hu, calcium=calcium, territory=territory, anatomy=anatomy, scored=scored)
     return losses_of(heads, batch, aims or Aims())
 
 

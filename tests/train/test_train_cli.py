@@ -9,6 +9,7 @@ from model.bundle import CARD, MANIFEST, load_bundle
 from tests.plain_case import plain_case
 from train.cli import app
 from train.config import ExperimentConfig
+from train.loop import steps_behind
 
 EXPERIMENT = """
 name = "test"
@@ -16,6 +17,7 @@ seed = 2
 [cohort]
 cases = 2
 held_out_cases = 2
+watched_cases = 1
 [coarse_network]
 filters = 2
 levels = 1
@@ -58,7 +60,7 @@ def test_from_phantoms_to_a_bundle_that_reads(run, tmp_path):
     assert bundle.calibration.background_prior == 0.5
     assert bundle.identity.trained_on == "2 synthetic phantoms (seeds 1 to 2); no patient data."
     manifest = json.loads((out / MANIFEST).read_text())
-    assert manifest["experiment"]["steps_done"] == {"coarse": 2, "fine": 2}
+    assert manifest["experiment"]["steps_done"] == {"coarse": 2, "fine-1": 2}
     assert ExperimentConfig.from_dict(manifest["experiment"]["config"]) == ExperimentConfig.load(run.config)
     assert "esearch use only" in (out / CARD).read_text()
     (out / CARD).write_text("written by hand")
@@ -83,6 +85,38 @@ def test_one_network_at_a_time(run):
     options = ("--run", run.folder, "--config", run.config)
     run("prepare", *options)
     run("fit", "fine", *options, "--device", "cpu", "--threads", 1)
-    assert (run.folder / "fine").is_dir()
+    assert (run.folder / "fine-1").is_dir()
     assert not (run.folder / "coarse").exists()
     run("fit", "medium", *options, code=2)
+
+
+def test_an_ensemble_starts_from_a_bundle_and_all_its_members_are_exported(run, tmp_path):
+    options = ("--run", run.folder, "--config", run.config)
+    run("prepare", *options)
+    run("fit", *options, "--device", "cpu")
+    parent = run("export", tmp_path / "parent", *options).split("sha256 ")[1][:12]
+    text = EXPERIMENT.replace('name = "test"', 'name = "child"\nmembers = 2') + f"[aims]\nposition = false\n"
+    run.config.write_text(text.replace("filters = 2\nlevels = 1", "filters = 3\nlevels = 1"))
+    child = ("--run", tmp_path / "child", "--config", run.config)
+    run("prepare", *child)
+    said = run("fit", *child, "--device", "cpu", "--from", tmp_path / "parent")
+    assert "fine-2 starts from test 1" in said
+    assert "anew: down.0.0.weight" in said  # the localiser has other filters
+    run("export", tmp_path / "bundle", *child)
+    bundle = load_bundle(tmp_path / "bundle")
+    assert len(bundle.members) == 2
+    assert bundle.experiment["parent"]["sha256"].startswith(parent)
+    assert bundle.experiment["parent"]["name"] == "test"
+    first, second = (dict(member.state_dict()) for member in bundle.members)
+    assert any(not first[name].equal(second[name]) for name in first)
+
+
+def test_time_runs_out_and_training_goes_on_later(run):
+    run.config.write_text(EXPERIMENT.replace("steps = 2\nbatch", "steps = 500\nbatch"))
+    options = ("--run", run.folder, "--config", run.config)
+    run("prepare", *options)
+    said = run("fit", "fine", *options, "--device", "cpu", "--minutes", 0.01)
+    assert "stopped after 0.01 minutes" in said
+    assert 0 < steps_behind(run.folder / "fine-1") < 500
+    (run.folder / "cases" / "case-0000003.npz").write_bytes((run.folder / "cases" / "case-0000002.npz").read_bytes())
+    assert "2 cases before step" in run("fit", "fine", *options, "--device", "cpu", "--minutes", 0.01)

@@ -16,8 +16,11 @@ app = typer.Typer()
 
 @app.command()
 def prepare(run: RunOption = Path("runs/first"), config: ConfigOption = None, device: DeviceOption = "cpu") -> None:
-    """Make the cohort of an experiment, held-out cases not included. Cases that exist are kept."""
-    store_cases(run / "cases", experiment_of(config).cohort.seeds(), device)
+    """Make the cohort of an experiment and the cases it is watched on, not the held-out ones. What exists is kept."""
+    cohort = experiment_of(config).cohort
+    if cohort.watched_cases:
+        store_cases(run / "watched", cohort.watched_seeds(), device)
+    store_cases(run / "cases", cohort.seeds(), device)
 
 
 def store_cases(folder: Path, seeds: range, device: str) -> None:
