@@ -48,8 +48,8 @@ class Claims:
         """
         ends = (np.ones(touching.shape[1], dtype=np.bool_), (touching[0], touching[1]))
         count, lesion = connected_components(coo_array(ends, shape=(points.size, points.size)), directed=False)
-        total = np.bincount(lesion, points, minlength=count)
-        expected = np.bincount(lesion, points * probability, minlength=count)
+        total = np.bincount(lesion, points, minlength=count).astype(np.float64, copy=False)
+        expected = np.bincount(lesion, points * probability, minlength=count).astype(np.float64, copy=False)
         used = total > 0
         return cls(points=total[used], probability=expected[used] / total[used])
 

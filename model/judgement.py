@@ -41,7 +41,7 @@ FEATURES: Final[Mapping[str, int]] = {
 }
 """Name of every feature, and the sign its weight must have (0: either). What each is: :mod:`model.evidence`."""
 
-_LINK: Final = ("own", "neighbour", "alone", "bias")
+LINK: Final = ("own", "neighbour", "alone", "bias")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +71,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         count = len(FEATURES)
-        for name, size in (("centre", count), ("scale", count), ("weight", count), ("link", len(_LINK))):
+        for name, size in (("centre", count), ("scale", count), ("weight", count), ("link", len(LINK))):
             values = getattr(self, name)
             if values.shape != (size,) or not np.isfinite(values).all():
                 raise ValueError(f"{name} needs {size} finite numbers")

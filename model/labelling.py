@@ -44,7 +44,7 @@ class Field:
 
     def heights_mm(self) -> NDArray[np.float64]:
         """Height of every slice above the heart's centre."""
-        return (np.arange(self.hu.shape[0]) - self.middle[0]) * self.spacing_mm
+        return np.asarray((np.arange(self.hu.shape[0]) - self.middle[0]) * self.spacing_mm, dtype=np.float64)
 
     def inputs(self, slices: Sequence[int], threshold_hu: float) -> Tensor:
         """Input of a fine network for some slices."""

@@ -236,7 +236,7 @@ def _claims(examined: Examined, decision: Decision, definition: Definition) -> C
     of = np.zeros(count, dtype=np.int64)
     of[part] = spots.component
     likely = np.bincount(of, score * decision.coronary, minlength=spots.count)
-    total = np.bincount(of, score, minlength=spots.count)
+    total = np.bincount(of, score, minlength=spots.count).astype(np.float64, copy=False)
     chance = likely / np.maximum(total, 1e-9)
     worth = chance > UNLIKELY
     return Claims.joined(total, chance, spots.touching[:, worth[spots.touching].all(axis=0)])

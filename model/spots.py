@@ -72,7 +72,7 @@ class Spots:
             pixel=chosen,
             component=component,
             starts=starts,
-            area_mm2=parts.pixels[parts.kept] * grid.pixel_area_mm2,
+            area_mm2=np.asarray(parts.pixels[parts.kept] * grid.pixel_area_mm2, dtype=np.float64),
             peak_hu=parts.peak_hu[parts.kept],
             touching=ends,
             middle=np.stack([np.bincount(component, axis, minlength=count) / sizes for axis in chosen], axis=1),

@@ -1,0 +1,142 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import train.commands.calibrate
+from model.bundle import CARD, MANIFEST, load_bundle, write_bundle
+from model.judgement import FEATURES
+from model.labels import Territory
+from tests.plain_case import plain_case
+from tests.tiny_bundle import tiny_bundle
+from train.calibrate import Table, collect, weights_sha256
+from train.cli import app
+from train.judge_fit import fit, quality
+
+CPU = torch.device("cpu")
+NAMES = list(FEATURES)
+
+
+def drawn(cases=12, each=40, seed=0):
+    """Components that are real as often as a known law of three features says."""
+    rng = np.random.default_rng(seed)
+    count = cases * each
+    features = rng.normal(size=(count, len(FEATURES)))
+    true = 1.5 * features[:, NAMES.index("over_background")] + 1.0 * features[:, NAMES.index("contrast")] - 0.5
+    real = rng.random(count) < 1 / (1 + np.exp(-true))
+    shares = np.full((count, len(Territory)), 0.05)
+    vessel = np.where(real, rng.integers(1, 7, count), 0).astype(np.uint8)
+    # the network is right in 6 of 10, and says 0.65
+    said = np.where(rng.random(count) < 0.6, np.maximum(vessel, 1), rng.integers(1, 7, count))
+    shares[np.arange(count), said] = 0.65
+    case = np.repeat(np.arange(cases), each)
+    return Table(
+        seeds=np.arange(cases),
+        case=case,
+        features=features,
+        shares=shares,
+        vessel=vessel,
+        touching=np.zeros((2, 0), np.int64),
+    )
+
+
+def test_the_law_that_made_the_components_is_found():
+    fitted = fit(drawn(cases=40))
+    weight = dict(zip(NAMES, fitted.judge.weight / fitted.judge.scale, strict=True))
+    assert weight["over_background"] == pytest.approx(1.5, abs=0.25)
+    assert weight["contrast"] == pytest.approx(1.0, abs=0.25)
+    assert max(abs(w) for name, w in weight.items() if name not in ("over_background", "contrast")) < 0.25
+    assert fitted.after.brier < fitted.before.brier
+    assert fitted.after.auc > 0.8
+    assert all(abs(said - true) < 0.15 for said, true, count in fitted.after.reliability if count > 50)
+
+
+def test_a_feature_that_misleads_is_left_out_and_not_turned_round():
+    table = drawn()
+    features = table.features.copy()
+    features[:, NAMES.index("calcium_mean")] = -2.0 * table.real
+    judge = fit(replace(table, features=features)).judge
+    assert judge.weight[NAMES.index("calcium_mean")] == 0
+
+
+def test_a_neighbour_in_the_next_slice_counts():
+    rng = np.random.default_rng(3)
+    pairs = 400
+    real = np.repeat(rng.random(pairs) < 0.5, 2)
+    features = rng.normal(size=(2 * pairs, len(FEATURES))) + 0.7 * real[:, None] * (np.arange(len(FEATURES)) == 0)
+    base = drawn(cases=20, each=40)
+    table = replace(
+        base,
+        features=features,
+        vessel=real.astype(np.uint8),
+        touching=np.stack([np.arange(0, 2 * pairs, 2), np.arange(1, 2 * pairs, 2)]),
+    )
+    assert fit(table).judge.link[1] > 0.2
+    assert fit(table).after.auc > fit(replace(table, touching=np.zeros((2, 0), np.int64))).after.auc
+
+
+def test_a_network_that_is_too_sure_is_made_cooler():
+    assert fit(drawn(cases=30)).temperature > 1.0
+
+
+@pytest.mark.parametrize("vessel", [0, 2])
+def test_a_table_of_one_kind_cannot_be_fitted(vessel):
+    with pytest.raises(ValueError, match="real"):
+        fit(replace(drawn(), vessel=np.full(480, vessel, np.uint8)))
+
+
+def test_quality_by_hand():
+    found = quality(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    assert found.brier == pytest.approx((0.01 + 0.16 + 0.65**2 + 0.04) / 4)
+    assert found.auc == 0.75
+    assert sum(count for *_, count in found.reliability) == 4
+
+
+def test_a_table_is_kept_extended_and_refused_for_other_weights(tmp_path):
+    file, made = tmp_path / "deep" / "t.npz", []
+
+    def make(seed):
+        made.append(seed)
+        return plain_case(seed)
+
+    bundle = tiny_bundle(finds=Territory.LAD)
+    first = collect(bundle, [1, 2], make, file, CPU)
+    both = collect(bundle, [1, 2, 3], make, file, CPU)
+    assert made == [1, 2, 3]
+    assert both.seeds.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(both.features[: first.case.size], first.features)
+    assert both.touching.max() < both.case.size
+    assert (both.case[both.touching[0]] == both.case[both.touching[1]]).all()
+    with pytest.raises(ValueError, match="other weights"):
+        collect(tiny_bundle(5, finds=Territory.LAD), [1], make, file, CPU)
+
+
+def test_components_are_known_for_what_they_are(tmp_path):
+    table = collect(tiny_bundle(finds=Territory.LAD), [1], plain_case, tmp_path / "t.npz", CPU)
+    assert set(np.unique(table.vessel)) >= {1, 2, 3, 4}
+    # the case's confuser (label 7) and its spine are bright, and not real
+    assert (~table.real).any()
+    assert np.isfinite(table.features).all()
+
+
+def test_a_calibrated_bundle_reads_by_its_judge(tmp_path, monkeypatch):
+    monkeypatch.setattr(train.commands.calibrate, "make_case", lambda seed, *_: plain_case(seed))
+    source, out = tmp_path / "tiny", tmp_path / "judged"
+    write_bundle(source, tiny_bundle(finds=Territory.LAD), "# card by hand\n")
+    options = ["--first-seed", "5", "--cases", "2", "--table", str(tmp_path / "t.npz"), "--device", "cpu"]
+    result = CliRunner().invoke(app, ["calibrate", str(source), *options, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "Brier" in result.output
+    bundle = load_bundle(out)
+    assert bundle.judge is not None
+    assert load_bundle(source).judge is None
+    assert (out / CARD).read_text() == "# card by hand\n"
+    assert json.loads((out / MANIFEST).read_text())["experiment"]["calibrated_on"] == [5, 6]
+    assert weights_sha256(bundle) == weights_sha256(load_bundle(source))
+    # so it can be calibrated again from the same table
+    again = CliRunner().invoke(app, ["calibrate", str(out), *options])
+    assert again.exit_code == 0, again.output
+    np.testing.assert_array_equal(load_bundle(out).judge.weight, bundle.judge.weight)
