@@ -99,7 +99,7 @@ def _turn(coordinates: Tensor, angles_deg: Array) -> Tensor:
     weight = torch.sigmoid((_HELD_ABOVE_MM - coordinates[0]) / _HELD_OVER_MM)
     offset = [coordinates[k] - _PIVOT[k] for k in range(3)]
     rows = [sum((float(turn[i, k]) * offset[k] for k in range(3)), torch.zeros_like(weight)) for i in range(3)]
-    far = (200.0 / torch.stack(offset).norm(dim=0).clamp(min=1.0)).clamp(max=1.0)
+    far: Tensor = (200.0 / torch.stack(offset).norm(dim=0).clamp(min=1.0)).clamp(max=1.0)
     return torch.stack(rows) * (weight * far)
 
 

@@ -22,7 +22,7 @@ class Cohort(StrEnum):
 class HeartRanges:
     """Size, place and shape of the heart relative to the atlas (a normal adult).
 
-    Four real hearts with their fat (two LIDC-IDRI masks, one TotalSegmentator mask; 669 to 918 mL, 114-129 mm high,
+    Three real hearts with their fat (two LIDC-IDRI masks, one TotalSegmentator mask; 669 to 918 mL, 114-129 mm high,
     105-117 mm deep, 126-147 mm wide) lie within what is drawn.
     """
 
