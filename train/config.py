@@ -185,6 +185,8 @@ class ExperimentConfig:
         Folder of the bundle whose weights training starts from; empty for a random start.
     members
         Labellers of the ensemble; member k is trained with seed + k - 1.
+    baseline, baseline_pixels
+        Training of the plain 2D network and the side of its slices of 256 mm; 512 wants a GPU.
 
     """
 
@@ -198,12 +200,16 @@ class ExperimentConfig:
     fine_network: NetworkConfig = field(default_factory=fine_network)
     coarse: Optimisation = field(default_factory=lambda: Optimisation(steps=2500, batch=4))
     fine: Optimisation = field(default_factory=lambda: Optimisation(steps=12_000, batch=8))
+    baseline: Optimisation = field(default_factory=lambda: Optimisation(steps=3000, batch=4))
+    baseline_pixels: int = 256
     augmentation: Augmentation = field(default_factory=Augmentation)
     aims: Aims = field(default_factory=Aims)
 
     def __post_init__(self) -> None:
         if not 1 <= self.members <= MOST_MEMBERS:
             raise ConfigError(f"members are 1 to {MOST_MEMBERS}")
+        if self.baseline_pixels < 16 or self.baseline_pixels % 16:
+            raise ConfigError("baseline_pixels is a multiple of 16")
 
     @classmethod
     def load(cls, path: Path) -> Self:

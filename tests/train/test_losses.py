@@ -21,9 +21,9 @@ def heads(territory, anatomy=None):
     }
 
 
-def fine_losses(heads, hu, calcium, territory, anatomy, scored, aims=None):
+def fine_losses(heads, hu, calcium, territory, anatomy, scored):
     batch = FineBatch(image=hu, hu=hu, bright=hu, calcium=calcium, territory=territory, anatomy=anatomy, scored=scored)
-    return losses_of(heads, batch, aims or Aims())
+    return losses_of(heads, batch, Aims())
 
 
 def scene():

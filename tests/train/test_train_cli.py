@@ -1,12 +1,14 @@
 import json
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+import train.cases
 import train.commands.prepare
-import train.evaluate
 from model.bundle import CARD, MANIFEST, load_bundle
 from tests.plain_case import plain_case
+from train.baseline import BaselineReader
 from train.cli import app
 from train.config import ExperimentConfig
 from train.loop import steps_behind
@@ -30,13 +32,16 @@ batch = 1
 [fine]
 steps = 2
 batch = 1
+[baseline]
+steps = 1
+batch = 1
 """
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(train.commands.prepare, "make_case", lambda seed, *_: plain_case(seed))
-    monkeypatch.setattr(train.evaluate, "make_case", lambda seed, *_: plain_case(seed))
+    monkeypatch.setattr(train.cases, "make_case", lambda seed, *_: plain_case(seed))
     config = tmp_path / "experiment.toml"
     config.write_text(EXPERIMENT)
 
@@ -67,8 +72,11 @@ def test_from_phantoms_to_a_bundle_that_reads(run, tmp_path):
     run("export", out, *options)
     assert (out / CARD).read_text() == "written by hand"
     table = run("evaluate", out, "--config", run.config, "--out", tmp_path / "figures", "--device", "cpu")
-    assert "held-out phantoms" in table
+    assert "| category right |" in table
+    assert "test 1: sha256" in (tmp_path / "figures" / "EVALUATION.md").read_text()
     assert len((tmp_path / "figures" / "evaluation.csv").read_text().splitlines()) == 3
+    seen = run("evaluate", out, "--out", tmp_path / "seen", "--first-seed", 2, "--cases", 1, code=1)
+    assert "trained or calibrated on seed 2" in seen
 
 
 def test_cases_that_exist_are_kept(run, monkeypatch):
@@ -95,7 +103,7 @@ def test_an_ensemble_starts_from_a_bundle_and_all_its_members_are_exported(run, 
     run("prepare", *options)
     run("fit", *options, "--device", "cpu")
     parent = run("export", tmp_path / "parent", *options).split("sha256 ")[1][:12]
-    text = EXPERIMENT.replace('name = "test"', 'name = "child"\nmembers = 2') + f"[aims]\nposition = false\n"
+    text = EXPERIMENT.replace('name = "test"', 'name = "child"\nmembers = 2') + "[aims]\nposition = false\n"
     run.config.write_text(text.replace("filters = 2\nlevels = 1", "filters = 3\nlevels = 1"))
     child = ("--run", tmp_path / "child", "--config", run.config)
     run("prepare", *child)
@@ -120,3 +128,12 @@ def test_time_runs_out_and_training_goes_on_later(run):
     assert 0 < steps_behind(run.folder / "fine-1") < 500
     (run.folder / "cases" / "case-0000003.npz").write_bytes((run.folder / "cases" / "case-0000002.npz").read_bytes())
     assert "2 cases before step" in run("fit", "fine", *options, "--device", "cpu", "--minutes", 0.01)
+
+
+def test_the_baseline_is_trained_beside_it(run):
+    run.config.write_text("baseline_pixels = 32\n" + EXPERIMENT)
+    options = ("--run", run.folder, "--config", run.config)
+    run("prepare", *options)
+    run("fit", "baseline", *options, "--device", "cpu")
+    reader = BaselineReader.load(run.folder / "baseline" / "baseline.safetensors", torch.device("cpu"))
+    assert reader.pixels == 32

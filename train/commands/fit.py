@@ -18,6 +18,7 @@ from rich.progress import Progress
 from model.bundle import ModelBundle, load_bundle
 from model.network import NetworkConfig, UNet
 from model.reader import choose_device
+from train.baseline import BaselineTask, baseline_network, save
 from train.coarse import CoarseTask
 from train.cohort import Cohort
 from train.commands.options import (
@@ -40,14 +41,14 @@ from train.watching import Watch
 
 app = typer.Typer()
 
-_NETWORKS = ("coarse", "fine", "both")
+_NETWORKS = ("coarse", "fine", "both", "baseline")
 _AHEAD_ON_GPU = 6
 _CUT_OFF = 130
 
 
 @app.command()
-def fit(
-    network: Annotated[str, typer.Argument(help="coarse, fine, or both.")] = "both",
+def fit(  # noqa: PLR0917  # a command's options
+    network: Annotated[str, typer.Argument(help="coarse, fine, both, or baseline.")] = "both",
     run: RunOption = Path("runs/first"),
     config: ConfigOption = None,
     device: DeviceOption = "auto",
@@ -72,6 +73,8 @@ def fit(
         console.print(f"training on {room.device.type}")
         if network in ("coarse", "both"):
             room.coarse()
+        if network == "baseline":
+            room.baseline()
         if network in ("fine", "both"):
             room.fine(range(1, experiment.members + 1) if member is None else range(member, member + 1))
     if clock.interrupted:
@@ -138,6 +141,14 @@ class _Room:
             network = self._network(plan.fine_network, seed, folder, number)
             task = FineTask(cohort, plan.augmentation, seed, plan.aims)
             fit_network(network, task, plan.fine, folder, self.device, self._sitting(folder.name, watch))
+
+    def baseline(self) -> None:
+        plan, folder = self.experiment, self.run / "baseline"
+        task = BaselineTask(Cohort.read(self.run / "cases"), plan.baseline_pixels, plan.seed)
+        torch.manual_seed(plan.seed)
+        network = UNet(baseline_network())
+        average = fit_network(network, task, plan.baseline, folder, self.device, self._sitting("baseline"))
+        save(folder / "baseline.safetensors", average, plan.baseline_pixels, plan.as_dict())
 
     def _watch(self) -> Watch | None:
         folder = self.run / "watched"
