@@ -18,6 +18,9 @@ from train.series.identity import SeriesIdentity
 from train.series.scan import TrueScan
 
 _INTERCEPT: Final = -1024
+_LEAST_HU: Final = -1500
+"""Noisy air is above, what was filled in is below."""
+_PADDING: Final = -2000
 _KERNEL: Final = "Qr36"
 _IMPLEMENTATION: Final = "2.25.248170829370459182360542283746528177123"
 
@@ -126,19 +129,26 @@ def _ct_image(volume: CtVolume, identity: SeriesIdentity, index: int, number: in
     image.ImageOrientationPatient = [_decimal(cosine) for cosine in (*along, *down)]
     image.ImagePositionPatient = _position(volume, index)
     image.PixelSpacing = [_decimal(step) for step in volume.grid.spacing_mm[1:]]
-    _fill(image, volume.hu[index])
+    _fill(image, volume.hu[index], padded=bool((volume.hu < _LEAST_HU).any()))
     return image
 
 
-def _fill(image: Dataset, hu: NDArray[np.int16] | NDArray[np.float32]) -> None:
+def _fill(image: Dataset, hu: NDArray[np.int16] | NDArray[np.float32], *, padded: bool) -> None:
     image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
     image.Rows, image.Columns = hu.shape
-    image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
-    image.PixelRepresentation = 0
     image.RescaleIntercept, image.RescaleSlope, image.RescaleType = _INTERCEPT, 1, "HU"
     image.WindowCenter, image.WindowWidth = 90, 750
-    stored = np.clip(np.rint(hu).astype(np.int32) - _INTERCEPT, 0, 4095).astype("<u2")
-    image.add_new("PixelData", "OW", stored.tobytes())
+    stored = np.rint(hu).astype(np.int32) - _INTERCEPT
+    image.BitsAllocated = 16
+    if padded:
+        # as scanners do that fill what lies outside their circle: signed, and below all that can be measured
+        image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 15, 1
+        image.add_new("PixelPaddingValue", "SS", _PADDING)
+        stored[hu < _LEAST_HU] = _PADDING
+    else:
+        image.BitsStored, image.HighBit, image.PixelRepresentation = 12, 11, 0
+    low, high = (-(2**15), 2**15 - 1) if padded else (0, 2**12 - 1)
+    image.add_new("PixelData", "OW", stored.clip(low, high).astype("<i2").tobytes())
 
 
 def _image_uid(identity: SeriesIdentity, index: int) -> str:

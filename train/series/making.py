@@ -42,10 +42,10 @@ def outstanding(folder: Path, seeds: Iterable[int], order: Order) -> list[int]:
             left.append(seed)
             continue
         made = truth["generator"]
-        if (made["recipe_sha256"], made["written_as"]) != (order.digest(), order.written_as):
+        if (made["sha256"], made["written_as"]) != (order.digest(), order.written_as):
             raise OtherRecipeError(
                 f"case {seed} in {folder} was made otherwise: cohort {made['cohort']}, "
-                f"{truth['spacing_mm'][0]:g} mm slices, as {made['written_as']}, perhaps by an older recipe; "
+                f"{truth['spacing_mm'][0]:g} mm slices, as {made['written_as']}, perhaps by an older generator; "
                 "use another folder"
             )
     return left

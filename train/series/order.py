@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from train.anatomy.ranges import Cohort
 from train.cases import Recipe, full_resolution
+from train.series.generator import generator_sha256
 
 SPACING_MM: Final = (1.0, 3.5)
 """Slice spacings that series are made with, lowest and highest."""
@@ -46,8 +47,9 @@ class Order:
         return cls(recipe=recipe, written_as=written_as)
 
     def digest(self) -> str:
-        """SHA-256 of everything that decides how a case comes out, but for its seed and the code."""
-        return hashlib.sha256(json.dumps(asdict(self.recipe), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of everything but the seed that decides how a case comes out: the recipe and the generator's code."""
+        recipe = json.dumps(asdict(self.recipe), sort_keys=True)
+        return hashlib.sha256(f"{generator_sha256()}/{recipe}".encode()).hexdigest()
 
     def bytes_per_case(self) -> int:
         """About how much disk space a case takes."""

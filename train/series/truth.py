@@ -35,7 +35,7 @@ def truth_document(order: Order, identity: SeriesIdentity, scan: TrueScan) -> di
         "seed": identity.seed,
         "generator": {
             "version": version("calcium-second-reader"),
-            "recipe_sha256": order.digest(),
+            "sha256": order.digest(),
             "cohort": str(order.recipe.anatomy.cohort),
             "written_as": str(order.written_as),
         },
