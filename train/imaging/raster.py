@@ -127,9 +127,8 @@ class Raster:
         """Pixels whose interpolation needs no lattice point outside the box."""
         ranges = []
         for span, count, lattice in zip(box, self._grid.shape[1:], self._frame.shape[1:], strict=True):
-            ratio = (count - 1) / (lattice - 1)
-            first = int(-(-span.start * ratio // 1))
-            last = int((span.stop - 1) * ratio // 1)
+            first = -(-span.start * (count - 1) // (lattice - 1))  # in whole numbers: the last pixel must not be lost
+            last = (span.stop - 1) * (count - 1) // (lattice - 1)
             ranges.append(slice(first, min(last, count - 1) + 1))
         return ranges[0], ranges[1]
 
