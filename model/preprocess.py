@@ -28,6 +28,7 @@ CONTEXT_MM: Final = 3.0
 POSITION_MM: Final = 80.0
 """Distance from the heart's centre at which a position channel is 1."""
 
+_CHUNK: Final = 4
 _MAX_TILT_COSINE: Final = float(np.cos(np.deg2rad(12.0)))
 
 
@@ -124,11 +125,15 @@ class Millimetre:
         _, rows, columns = upright.grid.shape
         spacing = upright.grid.spacing_mm
         size = (max(1, round(rows * spacing[1])), max(1, round(columns * spacing[2])))
-        # a copy in any case: torch wants neither reversed nor read-only arrays
-        native = torch.from_numpy(np.array(upright.hu, dtype=np.float32)).to(device)
-        hu = F.interpolate(native[:, None], size=size, mode="bilinear", antialias=True, align_corners=False)
+        hu = torch.empty((upright.grid.shape[0], *size), device=device)
+        # few slices at a time, which stay in the cache as floats
+        for first in range(0, hu.shape[0], _CHUNK):
+            # a copy in any case: torch wants neither reversed nor read-only arrays
+            native = torch.from_numpy(np.array(upright.hu[first : first + _CHUNK], dtype=np.float32)).to(device)
+            small = F.interpolate(native[:, None], size=size, mode="bilinear", antialias=True, align_corners=False)
+            hu[first : first + _CHUNK] = small[:, 0]
         scale = (rows / size[0], columns / size[1])
-        return cls(hu=hu[:, 0], spacing_mm=(spacing[0], spacing[1] * scale[0], spacing[2] * scale[1]), scale=scale)
+        return cls(hu=hu, spacing_mm=(spacing[0], spacing[1] * scale[0], spacing[2] * scale[1]), scale=scale)
 
     def to_native(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fractional (slice, row, column) of the upright grid for fractional places (..., 3) in this one."""

@@ -75,7 +75,7 @@ def assess(heart: HeartFinding, around: Surroundings | None) -> Quality:
     """Judge a scan by what the segmenter saw of it."""
     if around is None:
         return Quality(heart_found=False, noise_sd_hu=None, blood_pool_hu=None, truncated=(), metal_mm3=0.0)
-    middle, noise = around.blood()
+    middle, noise = around.blood
     return Quality(
         heart_found=heart.found,
         noise_sd_hu=noise,

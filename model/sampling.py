@@ -88,6 +88,7 @@ def between(
 def _core(anatomy: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Heart and great vessels with a margin of 8 mm, in cells of 4 pixels."""
     cells = FIELD // _CELL
-    core = _CORE[anatomy].reshape(len(anatomy), cells, _CELL, cells, _CELL).any(axis=(2, 4))
+    rows = _CORE[anatomy].reshape(len(anatomy), cells, _CELL, FIELD).any(axis=2)
+    core = rows.reshape(len(anatomy), cells, cells, _CELL).any(axis=3)
     wide = np.ones((1, 2 * _REACH_CELLS + 1, 2 * _REACH_CELLS + 1), dtype=np.bool_)
     return np.asarray(ndimage.binary_dilation(core, structure=wide))

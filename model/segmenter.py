@@ -69,17 +69,21 @@ class Examined:
         The members' words on their voxels.
     near
         bool (count, 2), as in :func:`model.pooling.gated`.
-    features
-        float64 (count, features), as in :data:`model.judgement.FEATURES`.
+    floor_hu
+        The calcium threshold.
 
     """
 
     spots: Spots
     said: Said
     near: NDArray[np.bool_]
-    features: NDArray[np.float64]
     around: Surroundings
     heart: HeartFinding
+    floor_hu: float
+
+    def features(self) -> NDArray[np.float64]:
+        """What a judge weighs, float64 (count, features): see :data:`model.judgement.FEATURES`."""
+        return features(self.spots, self.said, self.around, self.near, self.around.blood[1], self.floor_hu)
 
 
 class Segmenter:
@@ -115,7 +119,7 @@ class Segmenter:
         spots = examined.spots
         verdict = None
         if self._judge is not None:
-            real = self._judge.probability(examined.features, spots.touching)
+            real = self._judge.probability(examined.features(), spots.touching)
             verdict = Verdict(real=real, accept_from=self._judge.accept_from)
         decision = decide(examined.said.territory(), spots.component, examined.near, self._calibration, verdict)
         mask = _mask(volume, examined, decision)
@@ -158,7 +162,7 @@ class Segmenter:
         around = Surroundings(upright=upright, scan=scan, anatomy=anatomy, corner=here.corner)
         spots = Spots.of(around, definition)
         at_heart = spots.at_heart(located.gate, here.corner)
-        pixel, voxel = _distinct(spots.pixel)
+        pixel, voxel = _distinct(spots.pixel, len(anatomy))
         floor = definition.threshold_hu
         marks = landmarks(slices, here.spacing_mm)
         anatomy[marks], logits = self._fine.anatomy_and_logits(here, marks, pixel, floor)
@@ -172,8 +176,7 @@ class Segmenter:
         spots, voxel = spots.where(near), voxel[chosen]
         sides = np.stack([at_heart[near], np.ones(spots.count, dtype=np.bool_)], axis=1)
         said = self._ask_all(here, _Question(spots=spots, near=sides, pixel=pixel, voxel=voxel), logits, floor)
-        measured = features(spots, said, around, sides, around.blood()[1], floor)
-        return Examined(spots=spots, said=said, near=sides, features=measured, around=around, heart=located.finding)
+        return Examined(spots=spots, said=said, near=sides, around=around, heart=located.finding, floor_hu=floor)
 
     def _ask_all(self, here: Field, question: _Question, first: NDArray[np.float32], floor_hu: float) -> Said:
         """The first member's word, and that of the others on slices where it is not clear."""
@@ -217,11 +220,15 @@ def _corner(centre: float, size: int) -> int:
     return min(max(wanted, 0), size - FIELD) if size >= FIELD else (size - FIELD) // 2
 
 
-def _distinct(pixel: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _distinct(pixel: NDArray[np.int64], slices: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Distinct pixels (3, m) ascending by slice, and which of them each of the given (3, n) is."""
-    k, row, column = pixel
-    found, which = np.unique((k * FIELD + row) * FIELD + column, return_inverse=True)
-    return np.stack([found // FIELD**2, found // FIELD % FIELD, found % FIELD]), which
+    place = (pixel[0] * FIELD + pixel[1]) * FIELD + pixel[2]
+    # a table of the whole field costs less than sorting
+    number = np.zeros(slices * FIELD**2, dtype=np.int32)
+    number[place] = 1
+    found = np.flatnonzero(number)
+    number[found] = np.arange(found.size)
+    return np.stack([found // FIELD**2, found // FIELD % FIELD, found % FIELD]), number[place].astype(np.int64)
 
 
 def _claims(examined: Examined, decision: Decision, definition: Definition) -> Claims:

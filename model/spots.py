@@ -57,10 +57,7 @@ class Spots:
         new = np.cumsum(parts.kept) - 1
         ends = np.unique(np.stack([parts.number[run] for run in parts.runs.between_slices()]), axis=1)
         ends = new[ends[:, parts.kept[ends].all(axis=0)]]
-        each = np.repeat(parts.number, parts.runs.length)
-        kept = np.flatnonzero(parts.kept[each])
-        kept = kept[np.argsort(each[kept], kind="stable")]
-        component = new[each[kept]]
+        kept, component = _in_order(parts, new)
         count = int(parts.kept.sum())
         starts = np.searchsorted(component, np.arange(count))
         sizes = np.maximum(np.bincount(component, minlength=count), 1)
@@ -107,6 +104,16 @@ class Spots:
     def at_heart(self, gate: Gate, corner: tuple[int, int]) -> NDArray[np.bool_]:
         """Whether each component's middle lies in a gate of the millimetre grid (count,)."""
         return gate.holds(self.middle + np.array([0, *corner]))
+
+
+def _in_order(parts: Components, new: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Voxels of the components that are kept, component after component, and the new number of each one's."""
+    run = np.flatnonzero(parts.kept[parts.number])
+    run = run[np.argsort(parts.number[run], kind="stable")]
+    length = parts.runs.length[run]
+    begins = np.cumsum(length) - length
+    voxel = np.repeat(parts.runs.first[run] - begins, length) + np.arange(int(length.sum()))
+    return voxel, np.repeat(new[parts.number[run]], length)
 
 
 def points(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,7 @@ _EROSION: Final = 3
 _DISC: Final = ndimage.iterate_structure(ndimage.generate_binary_structure(2, 1), _EROSION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)  # without slots, which would leave no room for a cached property
 class Surroundings:
     """What the fine networks saw around the heart.
 
@@ -45,33 +46,38 @@ class Surroundings:
 
     def aorta_gate(self) -> Gate:
         """The aorta and its margin, for places of the field."""
-        aorta = np.isin(self.anatomy, (Anatomy.ASCENDING_AORTA, Anatomy.DESCENDING_AORTA))
+        aorta = np.isin(np.arange(len(Anatomy)), _BLOOD[0])[self.anatomy]
         slices, cells = len(aorta), FIELD // _CELL
-        coarse = aorta.reshape(slices, cells, _CELL, cells, _CELL).mean(axis=(2, 4)) >= 0.5
+        count = aorta.reshape(slices, cells, _CELL, cells * _CELL).sum(axis=2, dtype=np.uint8)
+        coarse = count.reshape(slices, cells, cells, _CELL).sum(axis=3) >= _CELL**2 / 2
         voxel_mm = np.array(self.scan.spacing_mm) * (1, _CELL, _CELL)
         return Gate.around(coarse, (1.0, float(_CELL), float(_CELL)), voxel_mm)
 
+    @cached_property
     def blood(self) -> tuple[float | None, float | None]:
         """Median and noise (standard deviation) in HU of the blood, from the aorta first, else from the chambers."""
         for classes in _BLOOD:
-            inside = np.isin(self.anatomy, classes)
-            pixels = inside.sum(axis=(1, 2))
-            # the slices with most blood, so that the rim is taken off few of them
-            likely = np.sort(np.argsort(pixels, kind="stable")[-2 * _MAX_SLICES :])
-            cores = {int(k): ndimage.binary_erosion(inside[k], structure=_DISC) for k in likely if pixels[k]}
-            sizes = {k: int(core.sum()) for k, core in cores.items()}
-            best = sorted(sorted(sizes, key=lambda k: (sizes[k], k))[-_MAX_SLICES:])
-            values = [self._native_values(cores[k], k) for k in best if sizes[k] >= _MIN_PIXELS]
+            inside = np.isin(np.arange(len(Anatomy)), classes)[self.anatomy]
+            pixels = np.count_nonzero(inside, axis=(1, 2))
+            # only the slices with most blood are looked at closely
+            likely = np.sort(np.argsort(pixels, kind="stable")[-_MAX_SLICES:])
+            cores = [self._core_values(inside[k], int(k)) for k in likely if pixels[k]]
+            values = [core for core in cores if core is not None]
             if values:
                 return float(np.median(np.concatenate(values))), float(np.median([v.std() for v in values]))
         return None, None
 
-    def _native_values(self, inside: NDArray[np.bool_], k: int) -> NDArray[np.float32]:
-        """HU of the native pixels of slice ``k`` that lie in a mask (FIELD, FIELD)."""
-        _, rows, columns = self.upright.grid.shape
-        row = self.scan.pixel_of(0, np.arange(rows)) - self.corner[0]
-        column = self.scan.pixel_of(1, np.arange(columns)) - self.corner[1]
-        size = inside.shape[1]
-        chosen = inside[np.ix_(np.clip(row, 0, size - 1), np.clip(column, 0, size - 1))]
-        chosen &= ((row >= 0) & (row < size))[:, None] & ((column >= 0) & (column < size))[None]
-        return np.asarray(self.upright.hu[k][chosen], dtype=np.float32)
+    def _core_values(self, inside: NDArray[np.bool_], k: int) -> NDArray[np.float32] | None:
+        """HU of the native pixels of slice ``k`` that lie in a mask (FIELD, FIELD) but 3 pixels; None if too few."""
+        box = ndimage.find_objects(inside.astype(np.uint8))[0]
+        core = ndimage.binary_erosion(inside[box], structure=_DISC)
+        if np.count_nonzero(core) < _MIN_PIXELS:
+            return None
+        spans, lines = [], []
+        for axis, part in enumerate(box):
+            native = np.arange(self.upright.grid.shape[axis + 1])
+            pixel = self.scan.pixel_of(axis, native) - self.corner[axis] - part.start
+            held = np.flatnonzero((pixel >= 0) & (pixel < part.stop - part.start))
+            spans.append(slice(held[0], held[-1] + 1))
+            lines.append(pixel[held])
+        return np.asarray(self.upright.hu[k][tuple(spans)][core[np.ix_(*lines)]], dtype=np.float32)

@@ -87,7 +87,7 @@ class Table:
         return cls(
             seeds=np.array([seed]),
             case=np.full(spots.count, seed),
-            features=examined.features,
+            features=examined.features(),
             shares=_shares(examined.said, examined),
             vessel=_vessel(case.calcium[place], spots.component, spots.count),
             touching=spots.touching,
