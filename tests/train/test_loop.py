@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from model.network import NetworkConfig, UNet
 from train.config import Optimisation
-from train.loop import CHECKPOINT, Sitting, averaged, fit, rate_at
+from train.loop import CHECKPOINT, Sitting, averaged, fit, rate_at, steps_behind
 from train.metrics import METRICS, PICTURE, WATCHED
 
 CONFIG = NetworkConfig(dimensions=2, channels=1, filters=2, levels=2, heads=(("t", 2),))
@@ -106,3 +106,25 @@ def test_the_rate_rises_then_falls():
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[0] == pytest.approx(0.1)
     assert rates[-1] < 0.02
+
+
+def test_batches_made_ahead_change_nothing(tmp_path):
+    fit(network(), BrightOrDark(), PLAN, tmp_path / "a", CPU)
+    fit(network(), BrightOrDark(), PLAN, tmp_path / "b", CPU, Sitting(ahead=3))
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+
+
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(tmp_path):
+    fit(network(), BrightOrDark(), PLAN, tmp_path / "whole", CPU)
+    asked = iter([False, False, False, True])
+    fit(network(), BrightOrDark(), PLAN, tmp_path / "cut", CPU, Sitting(stop=lambda: next(asked)))
+    assert steps_behind(tmp_path / "cut") == 4
+    fit(network(9), BrightOrDark(), PLAN, tmp_path / "cut", CPU)
+    assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
+
+
+def test_watching_is_written_beside_the_losses(tmp_path):
+    plan = Optimisation(steps=8, batch=2, watch_steps=4)
+    fit(network(), BrightOrDark(), plan, tmp_path, CPU, Sitting(watch=lambda _: {"found": 0.5}))
+    assert (tmp_path / WATCHED).read_text().split() == ["step,found", "4,0.5", "8,0.5"]
+    assert (tmp_path / PICTURE).stat().st_size > 1000

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import train.cases
 import train.commands.prepare
 from model.bundle import CARD, MANIFEST, load_bundle
 from tests.plain_case import plain_case
+from train.ablation import VARIANTS
 from train.baseline import BaselineReader
 from train.cli import app
 from train.config import ExperimentConfig
@@ -137,3 +139,14 @@ def test_the_baseline_is_trained_beside_it(run):
     run("fit", "baseline", *options, "--device", "cpu")
     reader = BaselineReader.load(run.folder / "baseline" / "baseline.safetensors", torch.device("cpu"))
     assert reader.pixels == 32
+
+
+def test_the_ablation_goes_on_where_it_stopped(run):
+    options = ("--run", run.folder, "--config", run.config, "--steps", 1, "--device", "cpu")
+    run("prepare", *options[:4])
+    table = run("ablate", *options)
+    assert "no position" in table
+    rows = (run.folder / "ablation" / "ablation.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(VARIANTS)
+    shutil.rmtree(run.folder / "cases")  # nothing is trained again
+    assert "no position" in run("ablate", *options)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import torch
@@ -30,6 +25,7 @@ from train.commands.options import (
     experiment_of,
     progress_bar,
 )
+from train.commands.stopping import Clock, running
 from train.config import ExperimentConfig
 from train.loop import Progress as Step
 from train.loop import Sitting, steps_behind
@@ -68,7 +64,7 @@ def fit(  # noqa: PLR0917  # a command's options
     experiment = experiment if start is None else replace(experiment, start_from=str(start))
     if member is not None and member > experiment.members:
         raise typer.BadParameter(f"the experiment has {experiment.members} members")
-    with _Clock.running(minutes) as clock, progress_bar() as bar:
+    with running(minutes) as clock, progress_bar() as bar:
         room = _Room(run=run, experiment=experiment, device=choose_device(device), bar=bar, clock=clock)
         console.print(f"training on {room.device.type}")
         if network in ("coarse", "both"):
@@ -85,32 +81,6 @@ def fit(  # noqa: PLR0917  # a command's options
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Clock:
-    """When to stop: after some minutes, or at the first Ctrl-C; a second one breaks off at once."""
-
-    until: float | None
-    interrupted: bool = False
-
-    @classmethod
-    @contextmanager
-    def running(cls, minutes: float | None) -> Iterator[_Clock]:
-        clock = cls(until=None if minutes is None else time.monotonic() + 60 * minutes)
-        before = signal.signal(signal.SIGINT, clock.interrupt)
-        try:
-            yield clock
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
-
-    def stop(self) -> bool:
-        return self.interrupted or (self.until is not None and time.monotonic() >= self.until)
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
 class _Room:
     """Everything that one call of ``fit`` needs."""
 
@@ -118,7 +88,7 @@ class _Room:
     experiment: ExperimentConfig
     device: torch.device
     bar: Progress
-    clock: _Clock
+    clock: Clock
 
     def coarse(self) -> None:
         plan, seed = self.experiment, self.experiment.seed
