@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
 
 from model.lesions import CalciumMask
+from model.network import UNet
 from tests.evaluation_records import lesion, record
 from tests.plain_case import plain_case
+from train.baseline import baseline_network, save
 from train.cohort import volume_of
 from train.evaluation.compare import LabelledScan, true_mask
 from train.evaluation.comparison import ablation, ablation_csv, comparison
 from train.evaluation.lines import case_lines, lesion_lines
+from train.evaluation.readers import Kind, ReaderSpec
 from train.evaluation.report import About, write_report
 from train.evaluation.run import evaluate
 from train.evaluation.store import Store
@@ -206,3 +210,16 @@ def test_several_readers_share_a_case(tmp_path):
     assert [(one.case, one.reader) for one in found] == [("1", "bones"), ("1", "knows"), ("2", "bones"), ("2", "knows")]
     assert found[0].false_score > 1000
     assert found[1].false_score == 0
+
+
+def test_the_paper_s_network_stands_in_the_same_table(tmp_path):
+    weights = tmp_path / "paper.safetensors"
+    torch.manual_seed(0)
+    save(weights, UNet(baseline_network()), 32, {})
+    spec = ReaderSpec(name="paper", kind=Kind.BASELINE, path=weights, device="cpu")
+    before = spec.fingerprint()
+    found = evaluate(Cases(made=[]), [Spec("mine"), spec], Store(tmp_path), lambda _: None)
+    assert [one.reader for one in found] == ["mine", "paper"] * 2
+    assert all(one.interval is None and one.doubts is None for one in found)
+    weights.with_suffix(".json").write_text("{}")
+    assert spec.fingerprint() != before

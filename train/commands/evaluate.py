@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from safetensors import SafetensorError
 
 from model.bundle import BundleError, load_bundle
 from train.commands.options import ConfigOption, DeviceOption, console, experiment_of, progress_bar
@@ -22,7 +23,7 @@ from train.evaluation.store import Store
 
 app = typer.Typer()
 
-_OPENED = (BundleError, DataError, ConfigError, OSError)
+_OPENED = (BundleError, DataError, ConfigError, SafetensorError, OSError)
 
 
 @app.command()
@@ -37,7 +38,9 @@ def evaluate(
     also: Annotated[
         list[Path] | None, typer.Option(exists=True, file_okay=False, help="Another bundle beside it; repeatable.")
     ] = None,
-    baseline: Annotated[Path | None, typer.Option(exists=True, help="The paper's network beside it.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Weights of the paper's network, to set beside it.")
+    ] = None,
     config: ConfigOption = None,
     device: DeviceOption = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -94,7 +97,9 @@ class Wanted:
             identity = load_bundle(path).identity
             found[name] = f"sha256 {identity.sha256[:12]}; {identity.trained_on}"
         if self.baseline is not None:
-            found["paper"] = "the paper's network (2D U-Net of 16 filters, whole slices, no position)"
+            found["paper"] = (
+                "the baseline: the paper's network (2D U-Net of 16 filters on whole slices)"
+            )
         return found
 
     def seen(self) -> frozenset[int]:

@@ -15,6 +15,7 @@ from model.lesions import CalciumMask
 from model.quality import METAL_HU, METAL_MM3
 from model.volume import Vector, VolumeGrid
 from train.evaluation.compare import LabelledScan, noise_band
+from train.imaging.ranges import Scanner
 
 _HEART: Final = tuple(label for label, organ in ORGAN_OF.items() if organ is Organ.HEART)
 _BLOOD: Final = (Anatomy.ASCENDING_AORTA, Anatomy.DESCENDING_AORTA)
@@ -69,6 +70,14 @@ def groups_of(
     groups["confusers near the heart"] = "yes" if _confusers(scan, anatomy) else "no"
     known = {name: getattr(facts, name, None) for name in _OWN}
     return groups | {name: str(value) for name, value in known.items() if value is not None}
+
+
+def scanner_groups(scanner: Scanner) -> dict[str, str]:
+    """What a phantom's scanner did, by kind."""
+    return {
+        "heart moves within a slice": "yes" if scanner.doubled_weight > 0 else "no",
+        "kernel": "enhances edges" if scanner.edge_gain > 0 else "does not",
+    }
 
 
 def _noise(scan: LabelledScan, anatomy: NDArray[np.uint8]) -> float | None:

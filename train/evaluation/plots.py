@@ -93,13 +93,12 @@ def _bland_altman(
     axes.axhline(0, color=_PALE, lw=0.8)
     axes.scatter((truth + read) / 2, read - truth, s=22, color=_INK, alpha=0.7, linewidths=0, zorder=3)
     if np.isfinite(found.sd):
-        for estimate, style, name in zip(
-            (found.bias, found.low, found.high), ("-", "--", "--"), ("bias", "-1.96 SD", "+1.96 SD"), strict=True
-        ):
+        lines = ((found.bias, "-", "bias"), (found.low, "--", "-1.96 SD"), (found.high, "--", "+1.96 SD"))
+        for place, (estimate, style, name) in enumerate(lines):
             axes.axhline(estimate.value, color=_LINE, lw=1.2, ls=style)
             reach = ([estimate.value - estimate.low], [estimate.high - estimate.value])
             axes.errorbar(
-                [0.02],
+                [0.015 + 0.018 * place],
                 [estimate.value],
                 yerr=reach,
                 color=_LINE,
@@ -117,7 +116,7 @@ def _bland_altman(
                 fontsize=8,
                 color=_LINE,
             )
-        axes.margins(x=0.09)
+        axes.margins(x=0.12)
     axes.set(xlabel=f"mean of true and read, {unit}", ylabel=f"read - true, {unit}")
 
 

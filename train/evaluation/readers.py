@@ -10,7 +10,9 @@ from typing import Final
 
 from model import bundle
 from model.bundle import load_bundle
-from model.reader import Reader
+from model.reader import Reader, choose_device
+from train import baseline
+from train.baseline import BaselineReader
 from train.evaluation.compare import ScanReader
 
 _MODEL: Final = Path(bundle.__file__).parent
@@ -45,16 +47,17 @@ class ReaderSpec:
         """Load its weights."""
         if self.kind is Kind.BUNDLE:
             return Reader(load_bundle(self.path), device=self.device)
-        from train.baseline import load_baseline  # noqa: PLC0415  # only who compares with it needs it
-
-        baseline: ScanReader = load_baseline(self.path, device=self.device)
-        return baseline
+        return BaselineReader.load(self.path, choose_device(self.device))
 
     def fingerprint(self) -> str:
         """Changes with its weights, its settings, and the code that reads."""
         found = hashlib.sha256(self.kind.encode())
-        own = sorted(self.path.glob("*")) if self.path.is_dir() else [self.path]
-        for file in [*(one for one in own if one.suffix != ".md"), *sorted(_MODEL.glob("*.py"))]:
+        code = sorted(_MODEL.glob("*.py"))
+        if self.kind is Kind.BUNDLE:
+            own = [one for one in sorted(self.path.glob("*")) if one.suffix != ".md"]
+        else:
+            own = [self.path, self.path.with_suffix(".json"), Path(baseline.__file__)]
+        for file in (*own, *code):
             if file.is_file():
                 found.update(file.read_bytes())
         return found.hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -18,15 +18,17 @@ from model.lesions import Vessel
 from model.volume import CtVolume, VolumeGrid
 from train import cases
 from train.anatomy.ranges import Cohort
+from train.anatomy.streams import Stream, stream
 from train.evaluation.compare import LabelledScan, true_mask
-from train.evaluation.facts import groups_of, heart_centre
-from train.imaging.ranges import ImagingRanges
+from train.evaluation.facts import groups_of, heart_centre, scanner_groups
+from train.imaging.scan import draw_scanner
 
 _PACKAGE: Final = Path(cases.__file__).parent
 _GENERATOR: Final = ("cases.py", "anatomy", "imaging", "realism")
 _COMPARING: Final = ("compare.py", "facts.py", "matching.py", "records.py", "sources.py")
 # mg/cm³ per HU at 120 kVp, between the vendors'; phantoms have none of their own
 _MASS_FACTOR: Final = 0.78
+_LARGEST_HU: Final = 32767
 _NEEDED: Final = ("hu", "spacing_mm", "labels")
 
 
@@ -52,7 +54,7 @@ class Source(Protocol):
 
 
 class RecipeName(StrEnum):
-    """What phantoms are drawn from: unseen seeds in both, the scanner's ranges a fifth wider or as in training."""
+    """What phantoms are drawn from: anatomy and scanners beyond what training draws, or the same as in training."""
 
     HOLD_OUT = "hold-out"
     TRAINING_LIKE = "training-like"
@@ -60,22 +62,9 @@ class RecipeName(StrEnum):
 
 def recipe_of(name: RecipeName) -> cases.Recipe:
     """The recipe behind a name: full resolution, patients with much and with little calcium mixed."""
-    plain = cases.full_resolution(Cohort.MIXED)
-    if name is RecipeName.TRAINING_LIKE:
-        return plain
-    return replace(plain, slice_mm=(3.0, 3.0, 2.5), imaging=widened(plain.imaging))
-
-
-def widened(ranges: ImagingRanges, by: float = 0.1) -> ImagingRanges:
-    """Every range longer by a tenth of its length at either end; what is positive stays so."""
-    wider: dict[str, Any] = {}
-    for item in fields(ranges):
-        value = getattr(ranges, item.name)
-        if isinstance(value, tuple) and len(value) == 2 and not is_dataclass(value):
-            low, high = value
-            reach = by * (high - low)
-            wider[item.name] = (max(low - reach, low / 2) if low >= 0 else low - reach, high + reach)
-    return replace(ranges, **wider)
+    if name is RecipeName.HOLD_OUT:
+        return cases.hold_out_resolution(Cohort.MIXED)
+    return cases.full_resolution(Cohort.MIXED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +90,8 @@ class Phantoms:
 
     def load(self, name: str) -> LabelledScan:
         """Make one."""
-        case = cases.make_case(int(name), recipe_of(self.recipe))
+        recipe = recipe_of(self.recipe)
+        case = cases.make_case(int(name), recipe)
         shape = (case.hu.shape[0], case.hu.shape[1], case.hu.shape[2])
         grid = VolumeGrid(shape=shape, spacing_mm=case.spacing_mm, origin_lps_mm=(0.0, 0.0, 0.0))
         scan = LabelledScan(
@@ -110,7 +100,10 @@ class Phantoms:
             labels=case.calcium,
             heart_centre_lps_mm=heart_centre(case.anatomy, grid),
         )
-        return replace(scan, groups=groups_of(scan, true_mask(scan), case.anatomy, getattr(case, "facts", None)))
+        known = groups_of(scan, true_mask(scan), case.anatomy, getattr(case, "facts", None))
+        # the scanner is the first that its stream draws: drawn again it is the same
+        scanner = draw_scanner(stream(int(name), Stream.IMAGING), recipe.imaging)
+        return replace(scan, groups=known | scanner_groups(scanner))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +151,7 @@ def _scan(name: str, values: Mapping[str, NDArray[Any]]) -> LabelledScan:
         raise ValueError(f"hu and labels are two arrays of (slices, rows, columns), not {hu.shape} and {labels.shape}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > len(Vessel) + 1:
         raise ValueError("labels are whole numbers from 0 to 7")
-    if not np.isfinite(hu).all() or hu.max() <= 0:
+    if not np.isfinite(hu).all() or hu.max() <= 0 or np.abs(hu.astype(np.float64)).max() > _LARGEST_HU:
         raise ValueError("hu holds no Hounsfield units of a body")
     origin = _three(values.get("origin_lps_mm", np.zeros(3)), "origin_lps_mm")
     directions = np.asarray(values.get("directions", np.eye(3)[::-1]), dtype=np.float64)
@@ -171,7 +164,7 @@ def _scan(name: str, values: Mapping[str, NDArray[Any]]) -> LabelledScan:
         directions=(_three(directions[0], ""), _three(directions[1], ""), _three(directions[2], "")),
     )
     volume = CtVolume(
-        hu=hu.astype(np.float32 if hu.dtype.kind == "f" else np.int16),
+        hu=hu.astype(np.float32) if hu.dtype.kind == "f" else hu.astype(np.int16),
         grid=grid,
         kvp=float(values["kvp"]) if "kvp" in values else 120.0,
         mass_factor=float(values["mass_factor"]) if "mass_factor" in values else None,
