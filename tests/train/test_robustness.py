@@ -127,7 +127,7 @@ def test_a_comparison_survives_its_line():
 
 def fine(seed, recipe, device):
     """The heart scan in half-millimetre slices, shorter than it would be."""
-    scan = heart_scan(beads=(BEAD,)).hu[9:21].repeat(6, axis=0)
+    scan = heart_scan(beads=(BEAD,)).hu[11:19].repeat(6, axis=0)
     calcium = np.where(scan == 450, Vessel.LAD.label, 0).astype(np.uint8)
     return Case(
         seed=seed,
@@ -136,7 +136,7 @@ def fine(seed, recipe, device):
         calcium=calcium,
         territory=calcium,
         anatomy=(scan == 40).astype(np.uint8),
-        heart_centre_mm=(18.0, 64.0, 64.0),
+        heart_centre_mm=(12.0, 64.0, 64.0),
     )
 
 

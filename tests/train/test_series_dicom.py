@@ -64,7 +64,9 @@ def test_the_node_takes_it_and_sees_the_same_voxels(made):
     assert found.verdict.eligible, found.verdict.reason_texts
     assert found.series_uid == made.truth["series_uid"]
     volume = volume_of(found.verdict.chosen, found.paths, Policy()).volume
-    assert np.array_equal(volume.hu, made.case.hu)
+    filled = made.case.hu < -1500
+    assert filled.any(), "this seed's scanner fills what lies outside its circle; take another that does"
+    assert np.array_equal(volume.hu, np.where(filled, -1024, made.case.hu))
     scan = TrueScan.of(made.case)
     assert np.allclose(volume.grid.spacing_mm, made.case.spacing_mm)
     assert np.allclose(volume.grid.origin_lps_mm, scan.volume.grid.origin_lps_mm)

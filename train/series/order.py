@@ -53,7 +53,7 @@ class Order:
 
     def bytes_per_case(self) -> int:
         """About how much disk space a case takes."""
-        voxels = self.recipe.slices[1] * self.recipe.matrix**2
+        voxels = self.recipe.slices[1] * (self.recipe.matrix or 512) ** 2
         return voxels * (2 if self.written_as is Format.DICOM else 5)
 
 
