@@ -20,9 +20,7 @@ from train.cohort import paths
 from train.config import Augmentation
 from train.solids import solids
 from train.views import UNKNOWN, Views, Volume, draw_bend, draw_box, see, within
-
-WIDE: Final = "wide"
-"""Folder of a run that holds whole chests."""
+from train.wide import WIDE, wide_paths
 
 _CONTRAST = 0.18  # more often than for the labeller: the node must find the heart to say that there is agent in it
 _BLOOD: Final = (Organ.HEART, Organ.ROOT, Organ.AORTA, Organ.PULMONARY_ARTERY)
@@ -70,7 +68,7 @@ class CoarseTask:
     @classmethod
     def of_run(cls, run: Path, augmentation: Augmentation, seed: int) -> Self:
         """Read the prepared cases and whole chests of a run; raises FileNotFoundError if there is none."""
-        files = [*paths(run / "cases"), *sorted((run / WIDE).glob("wide-?????.npz"))]
+        files = [*paths(run / "cases"), *wide_paths(run / WIDE)]
         if not files:
             raise FileNotFoundError(f"no prepared cases in {run}")
         return cls(tuple(Volume.read(file) for file in files), augmentation, seed)

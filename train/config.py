@@ -22,17 +22,25 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CohortConfig:
-    """Which phantoms are trained on and which are held out. A cohort is a list of seeds, nothing else."""
+    """Which phantoms are trained on and which are held out. A cohort is a list of seeds, nothing else.
+
+    Attributes
+    ----------
+    wide_cases
+        Whole chests, which only the localiser is trained on; see :mod:`train.wide`.
+
+    """
 
     first_seed: int = 1
     cases: int = 200
+    wide_cases: int = 0
     held_out_first_seed: int = 900_001
     held_out_cases: int = 24
     watched_first_seed: int = 800_001
     watched_cases: int = 6
 
     def __post_init__(self) -> None:
-        if self.cases < 1 or self.held_out_cases < 1 or self.watched_cases < 0:
+        if self.cases < 1 or self.held_out_cases < 1 or min(self.watched_cases, self.wide_cases) < 0:
             raise ConfigError("a cohort has at least one case to train on and one to hold out")
         groups = (self.seeds(), self.held_out_seeds(), self.watched_seeds())
         for ours, theirs in combinations([group for group in groups if group], 2):

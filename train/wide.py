@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from model.preprocess import COARSE_MM
 from train.anatomy.ranges import AnatomyRanges, HeartRanges
 from train.cases import Case, Recipe, make_case
 from train.imaging.ranges import ImagingRanges
 
+WIDE: Final = "wide"
+"""Folder of a run that holds whole chests."""
 FIRST_SEED: Final = 5_000_001
 """Whole chests have seeds of their own, apart from every cohort's."""
 
@@ -32,3 +38,20 @@ def whole_chest() -> Recipe:
 def wide_case(number: int) -> Case:
     """One whole chest, always the same."""
     return make_case(FIRST_SEED + number, whole_chest())
+
+
+def store(case: Case, path: Path) -> None:
+    """Write what the localiser learns from, whole or not at all."""
+    partial = path.with_suffix(".part.npz")
+    np.savez(partial, hu=case.hu, anatomy=case.anatomy, spacing_mm=np.array(case.spacing_mm))
+    partial.replace(path)
+
+
+def wide_path(folder: Path, number: int) -> Path:
+    """Where a whole chest is kept."""
+    return folder / f"wide-{number:05d}.npz"
+
+
+def wide_paths(folder: Path) -> Iterator[Path]:
+    """Stored whole chests, in order."""
+    return iter(sorted(folder.glob("wide-?????.npz")))
