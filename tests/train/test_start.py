@@ -4,7 +4,7 @@ from model.network import NetworkConfig, UNet
 from train.start import member_folder, warm_start
 
 
-def config(**heads):
+def config(**heads: int):
     return NetworkConfig(dimensions=2, channels=1, filters=2, levels=2, stem=2, heads=tuple(heads.items()))
 
 

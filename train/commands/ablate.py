@@ -8,6 +8,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.progress import TaskID
 
 from model.reader import choose_device
 from train.ablation import VARIANTS, Figures, to_csv, to_markdown, train_variant
@@ -47,7 +48,7 @@ def ablate(
                 break
             row = bar.add_task(name, total=steps, note="")
 
-            def report(step: Progress, row: int = row) -> None:
+            def report(step: Progress, row: TaskID = row) -> None:
                 bar.update(row, completed=step.step, note=f"loss {step.loss:.3f}")
 
             sitting = Sitting(report=report, stop=clock.stop)
