@@ -103,6 +103,29 @@ def test_motion_smears_but_keeps_the_amount() -> None:
     assert float(smeared.sum()) == pytest.approx(float(sharp.sum()), rel=0.05)
 
 
+@pytest.mark.parametrize("radius", [0.8, 1.2, 2.0])
+def test_plaques_look_alike_read_from_fine_pixels_and_made_at_1_mm(radius: float) -> None:
+    """Peak and area at or above 130 HU, over balls of calcium that lie anywhere between the pixels."""
+    rng = np.random.default_rng(8)
+    places = np.stack([np.repeat(np.arange(-30.0, 31.0, 15.0), 5), np.tile(np.arange(-30.0, 31.0, 15.0), 5)], axis=1)
+    centres = np.concatenate([np.zeros((25, 1)), places + rng.uniform(-0.5, 0.5, places.shape)], axis=1)
+    plaques = balls(centres, radius, 900.0, 2)
+    scanner = Scanner(psf_sigma_mm=0.6, noise_sd_hu=1.0)
+    images = []
+    for count, step in ((200, 0.4), (80, 1.0)):
+        grid = PixelGrid(shape=(1, count, count), spacing_mm=(3.0, step, step), per_slice=2)
+        fine, _ = deposit_moving(plaques, grid.fine(), plaques.hu, "cpu")
+        shown = resolve(slices(fine, 2, profile(scanner, 3.0, 1.5)), (step, step), scanner, averaged=step == 1.0)
+        images.append(shown)
+    read = F.interpolate(images[0][None], size=(80, 80), mode="bilinear", antialias=True, align_corners=False)[0, 0]
+    peaks = [
+        F.max_pool2d(image[None, None], 15, stride=15)[0, 0][:5, :5].mean() for image in (read[3:], images[1][0, 3:])
+    ]
+    assert float(peaks[1]) == pytest.approx(float(peaks[0]), rel=0.12)
+    areas = [float((image >= 130 - 45).sum()) for image in (read, images[1][0])]
+    assert areas[1] == pytest.approx(areas[0], rel=0.15, abs=6)
+
+
 def test_enhancing_kernel_overshoots_at_edges_and_nowhere_else() -> None:
     step = torch.zeros(1, 64, 64)
     step[..., 32:] = 100.0
