@@ -70,6 +70,8 @@ def test_the_report_holds_every_section_and_every_plot(tmp_path):
     assert table_of(text, "### By what they are called")["**RCA**"][-1] == "5"
     assert table_of(text, "## False and missed calcium")["- their scores"] == ["7.0"]
     assert table_of(text, "## Subgroups")["noise: < 15 HU"][0] == "2"
+    # √870 - √900 = -0.50, √50 - √40 = 0.75, √7 - 0 = 2.65
+    assert list(table_of(text, "## Cases read worst")) == ["1", "2", "4", "3"]
     assert {path.stem for path in tmp_path.glob("*.png")} == PLOTS
     for path in tmp_path.glob("*.png"):
         assert f"({path.name})" in text

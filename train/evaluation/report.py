@@ -86,6 +86,7 @@ def _text(about: About, summaries: Sequence[Summary], records: Sequence[CaseReco
         "## False and missed calcium\n\n" + sections.false_section(main),
         "## What the reader says of itself\n\n" + sections.trust_section(main),
         "## Subgroups\n\n" + sections.subgroup_section(records),
+        "## Cases read worst\n\n" + sections.worst_section(records),
         "## Plots\n\n" + "\n\n".join(f"![{title}]({path.name})" for title, path in plots.items()) + "\n",
         _METHODS,
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from model.lesions import Vessel
 from train.evaluation.lesions import COLUMNS, ROWS, SIZES, Detection, confusion, detection, size_class
@@ -10,6 +12,8 @@ from train.evaluation.records import CaseRecord, LesionRecord
 from train.evaluation.subgroups import subgroups
 from train.evaluation.summary import Agreement, Categories, Gates, Summary
 from train.evaluation.tables import NONE, limits, markdown, number, percent, share, spread, with_interval
+
+_WORST: Final = 10
 
 
 def overlap_section(summary: Summary) -> str:
@@ -169,3 +173,26 @@ def subgroup_section(records: Sequence[CaseRecord]) -> str:
         for one in subgroups(records)
     ]
     return markdown(head, rows) if rows else "All cases are of one kind.\n"
+
+
+def worst_section(records: Sequence[CaseRecord]) -> str:
+    """The cases whose coronary score is farthest off on the square-root scale: those to look at."""
+    apart = sorted(records, key=_root_error, reverse=True)
+    head = ["case", "true CAC", "read CAC", "false score", "missed score", "doubts"]
+    rows = [
+        [
+            record.case,
+            number(record.truth["CAC"].agatston, 1),
+            number(record.read["CAC"].agatston, 1),
+            number(record.false_score, 1),
+            number(record.missed_score, 1),
+            ", ".join(record.doubts or ()) or NONE,
+        ]
+        for record in apart[:_WORST]
+        if _root_error(record) > 0
+    ]
+    return markdown(head, rows) if rows else "Every coronary score is exact.\n"
+
+
+def _root_error(record: CaseRecord) -> float:
+    return abs(math.sqrt(record.read["CAC"].agatston) - math.sqrt(record.truth["CAC"].agatston))
