@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from model import risk
 from model.definition import definition_for
-from model.scoring import REGIONS
+from model.lesions import Lesion
+from model.scoring import REGIONS, RegionScore
 from train.series.identity import SeriesIdentity
 from train.series.order import Order
 from train.series.scan import TrueScan
@@ -47,28 +48,30 @@ def truth_document(order: Order, identity: SeriesIdentity, scan: TrueScan) -> di
         "definition": {"threshold_hu": definition.threshold_hu, "kvp": scan.volume.kvp},
         "category": risk.category(cac),
         "cac_drs": risk.cac_drs(cac, scan.scores.vessels),
-        "scores": {
-            name: {
-                "agatston": round(regions[name].agatston, _ROUND),
-                "volume_mm3": round(regions[name].volume_mm3, _ROUND),
-                "mass_mg": None,
-                "lesions": regions[name].lesions,
-            }
-            for name in REGIONS
-        },
-        "lesions": [
-            {
-                "vessel": str(lesion.vessel),
-                "agatston": round(lesion.agatston, _ROUND),
-                "volume_mm3": round(lesion.volume_mm3, _ROUND),
-                "mass_mg": None,
-                "peak_hu": lesion.peak_hu,
-                "centroid_lps_mm": [round(place, 2) for place in lesion.centroid_lps_mm],
-                "slices": list(lesion.slices),
-            }
-            for lesion in scan.lesions
-        ],
+        "scores": {name: _score(regions[name]) for name in REGIONS},
+        "lesions": [_lesion(lesion) for lesion in scan.lesions],
         "heart_centre_lps_mm": [round(place, 2) for place in scan.heart_centre_lps_mm],
+    }
+
+
+def _score(region: RegionScore) -> dict[str, Any]:
+    return {
+        "agatston": round(region.agatston, _ROUND),
+        "volume_mm3": round(region.volume_mm3, _ROUND),
+        "mass_mg": None,
+        "lesions": region.lesions,
+    }
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "vessel": str(lesion.vessel),
+        "agatston": round(lesion.agatston, _ROUND),
+        "volume_mm3": round(lesion.volume_mm3, _ROUND),
+        "mass_mg": None,
+        "peak_hu": lesion.peak_hu,
+        "centroid_lps_mm": [round(place, 2) for place in lesion.centroid_lps_mm],
+        "slices": list(lesion.slices),
     }
 
 
