@@ -97,9 +97,7 @@ class Wanted:
             identity = load_bundle(path).identity
             found[name] = f"sha256 {identity.sha256[:12]}; {identity.trained_on}"
         if self.baseline is not None:
-            found["paper"] = (
-                "the baseline: the paper's network (2D U-Net of 16 filters on whole slices)"
-            )
+            found["paper"] = "the baseline: the paper's network (2D U-Net of 16 filters on whole slices)"
         return found
 
     def seen(self) -> frozenset[int]:
