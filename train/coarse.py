@@ -19,7 +19,7 @@ from model.preprocess import COARSE_MM
 from train.cohort import paths
 from train.config import Augmentation
 from train.solids import solids
-from train.views import UNKNOWN, Views, Volume, draw_bend, draw_box, see, within
+from train.views import UNKNOWN, Views, Volume, draw_bend, draw_box, framed, see, within
 from train.wide import WIDE, wide_paths
 
 _CONTRAST = 0.18  # more often than for the labeller: the node must find the heart to say that there is agent in it
@@ -91,7 +91,9 @@ class CoarseTask:
     def _sample(self, rng: Generator, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
         plan = self._augmentation
         if rng.random() < plan.solids:
-            hu, organs = (torch.from_numpy(values) for values in solids(rng, shape))
+            box = draw_box(rng, self._views, shape)
+            hu, organs = (torch.from_numpy(values) for values in solids(rng, box.size))
+            hu, organs = framed(hu, organs, box, shape)
         else:
             hu, organs = self._scan(rng, shape)
         outside = organs == UNKNOWN

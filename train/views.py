@@ -174,6 +174,13 @@ def see(
     labels = torch.from_numpy(volume.organs.astype(np.float32))[None, None]
     hu = F.grid_sample(image - NOTHING_HU, grid, align_corners=False)[0, 0] + NOTHING_HU
     organs = F.grid_sample(labels + 1.0, grid, mode="nearest", align_corners=False)[0, 0].long() - 1
+    return framed(hu, organs, box, shape)
+
+
+def framed(hu: Tensor, organs: Tensor, box: Box, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """What a box of ``box.size`` shows of its content, as the first corner of volumes of shape ``shape``."""
+    z, y, x = box.size
+    hu, organs = hu[:z, :y, :x], organs[:z, :y, :x]
     if box.round:
         beyond = _beyond_circle(box)
         hu, organs = hu.masked_fill(beyond, NOTHING_HU), organs.masked_fill(beyond, Organ.OTHER)

@@ -114,3 +114,10 @@ def test_nothing_is_asked_outside_the_scan():
     organs[:, :, :, 4:] = UNKNOWN
     right[:, :, :, :, 4:] = torch.randn(1, len(Organ), 8, 8, 4, generator=torch.Generator().manual_seed(0)) * 20
     assert float(coarse_losses(right, organs)["loss"]) < 0.01
+
+
+def test_solids_are_seen_through_boxes_too():
+    batch = CoarseTask((), Augmentation(solids=1.0), 1, Views(round=1.0)).batch(0, 8, CPU)
+    assert set(np.unique(batch.organs)) <= {UNKNOWN, Organ.OTHER, Organ.LUNG, Organ.BONE}
+    assert bool((batch.organs == UNKNOWN).flatten(1).any(1).all())
+    assert bool((batch.image[:, 0, 1, 0, 0] < -1.8).all())
