@@ -47,9 +47,9 @@ class Calibration:
     Attributes
     ----------
     temperature
-        Territory logits are divided by this.
+        A component's shares of the territories are raised to the power 1 / temperature.
     background_prior
-        Weight of 'not calcium that is scored' against the vessels; below 1 more is found and more of it is wrong.
+        Weight of 'not calcium that is scored' against the vessels, where there is no judge; below 1 more is found.
     heart_volume_ml
         A localised heart smaller than this is none.
 

@@ -165,7 +165,7 @@ def _temperature(table: Table) -> float:
 
 def _known(table: Table) -> NDArray[np.bool_]:
     """Real components of which the networks think any vessel possible."""
-    return table.real & (table.shares[:, _SCORED].sum(axis=1) > 0)
+    return np.asarray(table.real & (table.shares[:, _SCORED].sum(axis=1) > 0))
 
 
 def _vessel_loss(table: Table, temperature: float) -> float:
