@@ -40,6 +40,7 @@ def hernia_layers(
     frame = heart.frame
     if rng.random() < body.dense_gullet:
         core = parts.oesophagus + rng.uniform(2.0, 4.0) + smooth_noise(rng, frame, 20.0) * 1.5
+        core = torch.maximum(torch.maximum(core, 2 - parts.descending), 1 - heart.pericardium)
         layers.append(Layer(distance=core, hu=rng.uniform(90, 450)))
     if rng.random() < body.hernia:
         z = frame.axis(0) - float(heart.low_mm[0]) - rng.uniform(-5, 25)

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from train.anatomy.fluids import hernia_layers
 from train.anatomy.implants import metal
 from train.anatomy.labels import CONFUSER, Anatomy
 from train.anatomy.ranges import AnatomyRanges, BodyRanges, ConfuserRanges
@@ -71,3 +72,12 @@ def test_unseen_ranges_are_harder() -> None:
         assert getattr(ConfuserRanges.unseen(), part.name) > getattr(ConfuserRanges(), part.name)
     assert BodyRanges.unseen().spur_mm[1] > BodyRanges().spur_mm[1]
     assert BodyRanges.unseen().spurs > BodyRanges().spurs
+
+
+def test_dense_gullet_stays_out_of_the_aorta(patient) -> None:
+    body = patient.body
+    ranges = BodyRanges(dense_gullet=1.0, hernia=0.0, dense_stomach=0.0)
+    # an oesophagus that lies where the aorta is: what it holds may not be painted into the vessel
+    parts = replace(body.mediastinum, oesophagus=body.mediastinum.descending)
+    (core,) = hernia_layers(np.random.default_rng(5), parts, body.abdomen, body.heart, ranges)
+    assert not ((core.distance < 0) & (body.mediastinum.descending < 0)).any()
