@@ -82,6 +82,6 @@ def _angular(angle: Tensor, grain: Grain) -> Tensor:
     if grain.across == 0.0:
         return torch.ones_like(angle)
     width = 2 * _STREAK_WIDTH**2
-    mean = np.sqrt(2 / np.pi) * _STREAK_WIDTH  # of the peak below over the half turn
+    mean = float(np.sqrt(2 / np.pi)) * _STREAK_WIDTH  # of the peak below over the half turn
     peak = torch.exp(-(torch.cos(angle - grain.angle) ** 2) / width)
     return (1 + grain.across * peak) / (1 + grain.across * mean)
