@@ -22,6 +22,7 @@ GATE_MARGIN_MM: Final = 12.0
 _CUT_CM2: Final = 12.0
 _SURE: Final = 0.55  # mean probability of what is taken for the heart; less is a guess about something else
 _AORTA_ML: Final = 1.0  # smaller pieces are no stretch of an aorta
+_VESSELS_ML: Final = 2.0  # so much of root and pulmonary artery beside the heart is no stray voxel
 _OUTSIDE: Final = -998.0 / 500.0  # input where a scanner stored no measurement, or nothing but air
 _FAR_MM: Final = 1e4
 _SIDES: Final = (("feet", "head"), ("front", "back"), ("right", "left"))
@@ -145,9 +146,9 @@ def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float
     image = image.contiguous(memory_format=torch.channels_last_3d)
     shape = [max(1, round(n / s)) for n, s in zip(scan.hu.shape, span, strict=True)]
     seen = _Seen.by(network, image, shape)
-    heart = ndimage.binary_fill_holes(_largest(seen.best == Organ.HEART))
     voxel_mm = np.array(span) * np.array(scan.spacing_mm)
     voxel_ml = float(voxel_mm.prod() / 1000)
+    heart = ndimage.binary_fill_holes(_likeliest(seen.best, voxel_ml))
     volume_ml = float(heart.sum() * voxel_ml)
     if volume_ml < smallest_ml or seen.heart[heart].mean() < _SURE:
         return None
@@ -172,13 +173,20 @@ def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float
     )
 
 
-def _largest(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, count = ndimage.label(chosen)
-    if count < 2:
-        return chosen
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return np.asarray(pieces == sizes.argmax())
+def _likeliest(best: NDArray[np.int64], voxel_ml: float) -> NDArray[np.bool_]:
+    """The largest piece of heart; one that great vessels spring from counts five times its size.
+
+    Shoulders and liver may look like more heart than there is, but have no root beside them.
+    """
+    pieces, count = ndimage.label(best == Organ.HEART)
+    if count == 0:
+        return np.asarray(pieces > 0)
+    reach = ndimage.maximum_filter(pieces, 3)
+    vessels = reach[(best == Organ.ROOT) | (best == Organ.PULMONARY_ARTERY)]
+    beside = np.minimum(1.0, np.bincount(vessels, minlength=count + 1) * voxel_ml / _VESSELS_ML)
+    score = np.bincount(pieces.ravel()) * (1 + 4 * beside)
+    score[0] = 0
+    return np.asarray(pieces == score.argmax())
 
 
 def _pieces(chosen: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:

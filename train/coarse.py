@@ -18,6 +18,7 @@ from model.network import UNet
 from model.preprocess import COARSE_MM
 from train.cohort import paths
 from train.config import Augmentation
+from train.neck import necked
 from train.solids import solids
 from train.views import UNKNOWN, Views, Volume, draw_bend, draw_box, framed, see, within
 from train.wide import WIDE, wide_paths
@@ -104,8 +105,13 @@ class CoarseTask:
         volume = self._volumes[int(rng.integers(len(self._volumes)))]
         bend = draw_bend(rng, self._views)
         box = within(draw_box(rng, self._views, shape), bend, volume)
-        hu, organs = see(rng, volume, box, bend, rng.uniform(*self._views.elastic_mm) / COARSE_MM, shape)
-        return tinted(hu, organs, rng), organs
+        hu, organs = see(rng, volume, box, bend, rng.uniform(*self._views.elastic_mm) / COARSE_MM)
+        hu = tinted(hu, organs, rng)
+        # the lungs' tops lie 90 to 150 mm above the middle of a heart of average size
+        level = float(box.heart[0] + rng.uniform(90.0, 150.0) / COARSE_MM / bend[0, 0])
+        if level < len(hu) - 1 and rng.random() < self._views.neck:
+            hu, organs = necked(hu, organs, level, rng)
+        return framed(hu, organs, box, shape)
 
 
 def tinted(hu: Tensor, organs: Tensor, rng: Generator) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 import typer
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from model.bundle import load_bundle
 from model.heart import Located, locate
@@ -32,6 +33,7 @@ NEAR_MM: Final = 10.0
 
 _SMALLEST_ML: Final = 120.0
 _HEART: Final = (*range(Anatomy.LEFT_VENTRICLE, Anatomy.RIGHT_ATRIUM + 1), Anatomy.EPICARDIAL)
+_WITH_VESSELS: Final = (Organ.HEART, Organ.ROOT, Organ.PULMONARY_ARTERY)
 _HELD_OUT: Final = 950_001
 
 
@@ -52,8 +54,13 @@ class Found:
     ----------
     off_mm
         Centre found minus true centre, (x, y, z) in LPS; None if either is missing.
+    vessels_mm
+        How far the centre of heart, root and pulmonary artery together lies from the true one: masks differ in how
+        much of the great vessels they hold.
     dice
         Of the heart, on the localiser's grid.
+    sure
+        Mean probability of what is taken for the heart.
     organs
         :class:`model.labels.Organ` (z, y, x) at about 4 mm, with ``image`` in HU and ``truth``, the drawn heart.
 
@@ -62,7 +69,9 @@ class Found:
     scan: Scan
     located: Located | None
     off_mm: NDArray[np.float64] | None
+    vessels_mm: float | None
     dice: float | None
+    sure: float
     organs: NDArray[np.int64]
     image: NDArray[np.float32]
     truth: NDArray[np.bool_] | None
@@ -79,20 +88,20 @@ class Found:
     def line(self) -> str:
         """One row of a table."""
         if self.located is None:
-            return f"| {self.scan.name} | none | | | | | {'ok' if self.right else 'WRONG'} |"
+            return f"| {self.scan.name} | none | | | | | {self.sure:.2f} | | {'ok' if self.right else 'WRONG'} |"
         finding = self.located.finding
         off = "" if self.off_mm is None else "{:+.1f} {:+.1f} {:+.1f}".format(*self.off_mm)
         far = "" if self.off_mm is None else f"{np.linalg.norm(self.off_mm):.1f}"
+        with_vessels = "" if self.vessels_mm is None else f"{self.vessels_mm:.1f}"
         dice = "" if self.dice is None else f"{self.dice:.3f}"
         blood = "-" if finding.blood_pool_hu is None else f"{finding.blood_pool_hu:.0f}"
         cut = " ".join(finding.truncated) or "whole"
         verdict = "ok" if self.right else "WRONG"
-        return (
-            f"| {self.scan.name} | {far} | {off} | {dice} | {finding.volume_ml:.0f} ml, {cut} | {blood} | {verdict} |"
-        )
+        heart = f"{finding.volume_ml:.0f} ml, {cut} | {self.sure:.2f}"
+        return f"| {self.scan.name} | {far} | {off} | {with_vessels} | {dice} | {heart} | {blood} | {verdict} |"
 
 
-HEAD: Final = "| scan | mm off | x y z | Dice | heart | blood HU | |\n| --- | --- | --- | --- | --- | --- | --- |"
+HEAD: Final = "| scan | mm off | x y z | with vessels | Dice | heart | sure | blood HU | |\n" + "| --- " * 9 + "|"
 
 
 def find(network: UNet, scan: Scan) -> Found:
@@ -100,20 +109,38 @@ def find(network: UNet, scan: Scan) -> Found:
     upright = Upright.of(scan.volume)
     millimetre = Millimetre.of(upright, torch.device("cpu"))
     image, span = coarse_input(millimetre.hu, millimetre.spacing_mm, network.config.multiple)
+    size = [round(n / s) for n, s in zip(millimetre.hu.shape, span, strict=True)]
     with torch.inference_mode():
         located = locate(network, millimetre, upright, _SMALLEST_ML)
-        organs = network(image)[0].max(0).indices.numpy()
-    size = [round(n / s) for n, s in zip(millimetre.hu.shape, span, strict=True)]
-    window = (slice(size[0]), slice(size[1]), slice(size[2]))
-    organs, truth = organs[window], _coarse(scan.heart, size)
-    off = dice = None
+        share = network(image)[0, :, : size[0], : size[1], : size[2]].softmax(0).numpy()
+    organs, truth = share.argmax(0), _coarse(scan.heart, size)
+    ours = organs == Organ.HEART
+    off = dice = vessels = None
     if scan.heart is not None and truth is not None and truth.any() and located is not None:
         middle = scan.volume.grid.to_lps(np.argwhere(scan.heart).mean(axis=0))
         off = np.array(located.finding.centre_lps_mm) - middle
-        ours = organs == Organ.HEART
         dice = float(2 * (truth & ours).sum() / (truth.sum() + ours.sum()))
-    image_hu = image[0, 0].numpy()[window] * 500
-    return Found(scan=scan, located=located, off_mm=off, dice=dice, organs=organs, image=image_hu, truth=truth)
+        inside = _largest(np.isin(organs, _WITH_VESSELS))
+        place = (np.argwhere(inside).mean(axis=0) + 0.5) * span - 0.5
+        vessels = float(np.linalg.norm(upright.grid.to_lps(millimetre.to_native(place)) - middle))
+    return Found(
+        scan=scan,
+        located=located,
+        off_mm=off,
+        vessels_mm=vessels,
+        dice=dice,
+        sure=float(share[Organ.HEART][ours].mean()) if ours.any() else 0.0,
+        organs=organs,
+        image=image[0, 0].numpy()[: size[0], : size[1], : size[2]] * 500,
+        truth=truth,
+    )
+
+
+def _largest(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    pieces, _ = ndimage.label(chosen)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.asarray(pieces == sizes.argmax())
 
 
 def _coarse(mask: NDArray[np.bool_] | None, size: list[int]) -> NDArray[np.bool_] | None:

@@ -75,6 +75,8 @@ class Views:
         begin within the heart (``late``), or hold none of it (``none``).
     length_mm, long_mm, short_mm
         Covered from the first slice to the last.
+    neck
+        Share of the scans reaching as high that end in shoulders and neck.
 
     """
 
@@ -102,6 +104,7 @@ class Views:
     tilt_deg: Range = (-8.0, 8.0)
     shear_sd: float = 0.04
     elastic_mm: Range = (0.0, 6.0)
+    neck: float = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,10 +161,8 @@ def within(box: Box, bend: Array, volume: Volume) -> Box:
     return Box(size=size, heart=box.heart - np.array([first, 0, 0]), round=box.round)
 
 
-def see(
-    rng: Generator, volume: Volume, box: Box, bend: Array, elastic_voxels: float, shape: tuple[int, int, int]
-) -> tuple[Tensor, Tensor]:
-    """HU (float32) and organs (int64) of shape ``shape``: the scan from its first voxel on, nothing beyond it."""
+def see(rng: Generator, volume: Volume, box: Box, bend: Array, elastic_voxels: float) -> tuple[Tensor, Tensor]:
+    """HU (float32) and organs (int64) of every voxel of the box."""
     axes = [torch.arange(n, dtype=torch.float32) - float(h) for n, h in zip(box.size, box.heart, strict=True)]
     offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     place = offset @ torch.from_numpy(bend.T.astype(np.float32)) + torch.from_numpy(volume.centre.astype(np.float32))
@@ -174,7 +175,7 @@ def see(
     labels = torch.from_numpy(volume.organs.astype(np.float32))[None, None]
     hu = F.grid_sample(image - NOTHING_HU, grid, align_corners=False)[0, 0] + NOTHING_HU
     organs = F.grid_sample(labels + 1.0, grid, mode="nearest", align_corners=False)[0, 0].long() - 1
-    return framed(hu, organs, box, shape)
+    return hu, organs
 
 
 def framed(hu: Tensor, organs: Tensor, box: Box, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ def volumes():
 
 
 def test_volumes_keep_organs_and_images_together(volumes):
-    batch = CoarseTask(volumes, NO_SOLIDS, 1, Views(none=0.0, late=0.0)).batch(0, 6, CPU)
+    batch = CoarseTask(volumes, NO_SOLIDS, 1, Views(none=0.0, late=0.0, high=0.0, short=0.0)).batch(0, 6, CPU)
     assert batch.image.shape == (6, 1, *CoarseTask.shape)
     hu = batch.image[:, 0] * 500
     assert float(hu[batch.organs == Organ.HEART].median()) == pytest.approx(40, abs=45)

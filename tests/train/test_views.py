@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.labels import Organ
-from train.views import UNKNOWN, Box, Views, Volume, draw_bend, draw_box, see, within
+from train.views import UNKNOWN, Box, Views, Volume, draw_bend, draw_box, framed, see, within
 
 SHAPE = (48, 64, 64)
 
@@ -18,6 +18,10 @@ def volume():
     organs[np.abs(y - 45) < 2] = Organ.ABDOMEN
     hu = np.choose(organs, [0, 40, 0, 0, 60, 0, -850, 300]).astype(np.int16)
     return Volume.of(hu, organs)
+
+
+def view(box):
+    return framed(*see(np.random.default_rng(0), volume(), box, np.eye(3), 0.0), box, SHAPE)
 
 
 @given(st.integers(0, 10_000))
@@ -39,7 +43,7 @@ def test_no_body_is_mirrored_and_all_keep_a_human_size(seed):
 
 def test_a_straight_view_is_the_volume_itself():
     box = Box(size=(40, 44, 44), heart=np.array([14.0, 20.0, 22.0]), round=False)
-    hu, organs = see(np.random.default_rng(0), volume(), box, np.eye(3), 0.0, SHAPE)
+    hu, organs = view(box)
     assert hu.shape == organs.shape == SHAPE
     assert organs[14, 20, 22] == Organ.HEART
     assert organs[14, 20, 37] == Organ.BONE  # 15 voxels to the left
@@ -54,7 +58,7 @@ def test_a_straight_view_is_the_volume_itself():
 
 def test_a_round_field_is_air_outside():
     box = Box(size=(40, 44, 44), heart=np.array([14.0, 20.0, 22.0]), round=True)
-    hu, organs = see(np.random.default_rng(0), volume(), box, np.eye(3), 0.0, SHAPE)
+    hu, organs = view(box)
     assert float(hu[10, 1, 1]) == -1000
     assert organs[10, 1, 1] == Organ.OTHER
     assert organs[10, 22, 1] == Organ.LUNG
@@ -62,7 +66,7 @@ def test_a_round_field_is_air_outside():
 
 def test_what_the_volume_does_not_show_is_unknown():
     box = Box(size=(40, 64, 64), heart=np.array([14.0, 40.0, 40.0]), round=False)
-    _, organs = see(np.random.default_rng(0), volume(), box, np.eye(3), 0.0, SHAPE)
+    _, organs = view(box)
     assert (organs[:40, :11] == UNKNOWN).all()
     assert organs[14, 12, 40] == Organ.LUNG
 
@@ -72,7 +76,7 @@ def test_a_scan_has_no_empty_slices():
     box = within(wanted, np.eye(3), volume())
     assert box.size == (38, 40, 40)
     np.testing.assert_allclose(box.heart, [20, 20, 20])
-    _, organs = see(np.random.default_rng(0), volume(), box, np.eye(3), 0.0, SHAPE)
+    _, organs = view(box)
     assert (organs[:38, 20, 20] != UNKNOWN).all()
 
 
