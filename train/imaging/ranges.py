@@ -27,7 +27,7 @@ class ImagingRanges:
     profile_softness: Range = (0.0, 0.6)  # ramps of the slice profile, in slice thicknesses
     overlapping: float = 0.5  # share of thin spacings whose slices are twice as thick
     noise_sd_hu: Range = (8.0, 38.0)
-    noise_peak_per_mm: Range = (0.12, 0.32)
+    noise_peak_per_mm: Range = (0.16, 0.34)
     noise_order: Range = (1.8, 4.0)  # how sharply the power falls beyond the peak
     noise_floor: Range = (0.0, 1.0)  # power at frequency zero, against half of the peak's
     blotchy: float = 0.15  # share of iterative reconstructions, whose noise is coarse
