@@ -118,7 +118,7 @@ def _print(results: Sequence[Findings | Declined], out_dir: Path | None) -> None
         out.print(table)
         low, high = result.interval["CAC"]
         out.print(
-            f"Category {result.category}, CAC-DRS {result.cac_drs}, CAC between {low:.0f} and {high:.0f}; "
+            f"Category {result.category}, CAC-DRS {result.cac_drs}, CAC 5-95 % {low:.0f} to {high:.0f}; "
             f"{result.timings_ms['total']:.0f} ms",
             highlight=False,
         )

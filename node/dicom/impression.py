@@ -90,7 +90,7 @@ def _interval(findings: Findings, region: str) -> str:
     if region not in findings.interval:
         return ""
     low, high = findings.interval[region]
-    return f" (interval {shown(low)} to {shown(high)})"
+    return f" (5-95 % interval {shown(low)} to {shown(high)})"
 
 
 def _amounts(score: RegionScore) -> str:

@@ -117,9 +117,9 @@ def _category(canvas: Canvas, findings: Findings) -> None:
     canvas.write(left, _TABLE_TOP + 14, "Agatston score, coronary arteries", 14, QUIET)
     canvas.write(left, _TABLE_TOP + 34, shown(findings.scores["CAC"].agatston), 64)
     top = _TABLE_TOP + 114
-    if "CAC" in findings.interval and findings.scores["CAC"].agatston > 0:
-        low, high = findings.interval["CAC"]
-        canvas.write(left, top, f"interval {shown(low)} to {shown(high)}", 16, QUIET)
+    low, high = findings.interval.get("CAC", (0.0, 0.0))
+    if high > 0:
+        canvas.write(left, top, f"5-95 % interval {shown(low)} to {shown(high)}", 16, QUIET)
     canvas.write(left, top + 28, fitted(category_word(findings), 22, inside), 22)
     canvas.write(left, top + 58, f"Category {findings.category}    CAC-DRS {findings.cac_drs}", 16)
     definition = findings.definition

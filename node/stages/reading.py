@@ -182,6 +182,7 @@ def _quality(reading: Reading, volume: CtVolume) -> dict[str, object]:
         "blood_pool_hu": quality.blood_pool_hu,
         "truncated": list(quality.truncated),
         "metal_mm3": quality.metal_mm3,
+        "step_mm": quality.step_mm,
         "doubts": list(quality.doubts),
         "heart_centre_lps_mm": None if reading.heart.centre_lps_mm is None else list(reading.heart.centre_lps_mm),
         "slices": volume.grid.shape[0],

@@ -10,7 +10,7 @@ from tests.answer_cases import DEFINITION, Case
 def test_a_reading_in_words():
     assert impression(Case(notes=("Noise is high",)).findings()).splitlines() == [
         (
-            "Coronary artery calcium score (Agatston) 309 (interval 278 to 340): moderate coronary calcium, "
+            "Coronary artery calcium score (Agatston) 309 (5-95 % interval 278 to 340): moderate coronary calcium, "
             "category 100-399, CAC-DRS A3/N2. LM 0, LAD 231, LCx 0, RCA 78. 3 lesions, volume 87 mm3, mass 29.7 mg."
         ),
         "Aortic calcium score 253 (aortic valve 0, thoracic aorta 253); not part of the coronary score.",
