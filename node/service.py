@@ -30,6 +30,7 @@ from node.stages.read import ReadStage
 from node.stages.receive import Receiver
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
+from node.storage.originals import Originals
 from node.storage.spool import Outbox, Spool, StorageLock
 from node.storage.storage import Storage
 
@@ -90,7 +91,8 @@ class Node:
         upgrade(settings.storage.database_url)
         ledger = held.enter_context(Ledger(settings.storage.database_url))
         spool = Spool(settings.storage.root, int(settings.storage.reserve_gib * _GIB))
-        self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(settings.storage.root))
+        root = settings.storage.root
+        self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root))
         self._take_up()
         self._dispatcher = self._dispatch(self._given_reader or parts.make_reader(settings))
         receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
@@ -112,7 +114,8 @@ class Node:
         """What a process before this one left: its associations, claims and half-written files."""
         ledger = self.storage.ledger
         known = ledger.known_paths()
-        swept = (self.storage.spool.sweep(known), self.storage.outbox.sweep(known))
+        stores = (self.storage.spool, self.storage.outbox, self.storage.originals)
+        swept = [store.sweep(known) for store in stores]
         released = ledger.release_claims(self._clock())
         ledger.close_all_associations()
         _log.info(

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 VARIABLE = "SECOND_READER_FAULT"
 
-_STAGES = ("qualify", "read", "publish", "deliver")
+_STAGES = ("qualify", "read", "publish", "deliver", "compare")
 
 FAULT_POINTS: Mapping[str, str] = MappingProxyType(
     {
@@ -27,6 +27,12 @@ FAULT_POINTS: Mapping[str, str] = MappingProxyType(
         "receive.row-committed": "the ledger row is committed, success is not yet answered",
         "assemble.before-commit": "a series is closed and its work added, not yet committed",
         "assemble.after-commit": "the closed series is committed",
+        "intake.temp-written": "the original of a human read is in a temporary file, not yet synced",
+        "intake.temp-synced": "the temporary file of the original is synced, not yet renamed",
+        "intake.renamed": "the original has its final name, its directory is not yet synced",
+        "intake.directory-synced": "the original is durable, no row names it yet",
+        "intake.row-uncommitted": "the row of a human read is written, not yet committed",
+        "intake.row-committed": "the row of a human read is committed, its receipt is not yet acknowledged",
         "outbox.temp-written": "a made object is in a temporary file, not yet synced",
         "outbox.temp-synced": "the temporary file of a made object is synced, not yet renamed",
         "outbox.renamed": "the made object has its final name, its directory is not yet synced",

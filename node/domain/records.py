@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from node.domain.cases import NewComparison
 from node.domain.series import Instance, Peer, SeriesRecord
+from node.domain.studies import StudyFacts
 from node.domain.work import Stage, Work, WorkState
 
 
@@ -46,7 +48,11 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWork:
-    """Work to be added; it may start at ``not_before``, or at once."""
+    """Work to be added; it may start at ``not_before``, or at once.
+
+    ``repeat``: if it is there already, it is done once more. ``held`` says why a delivery is kept back; then
+    ``not_before`` ends that, and None never does.
+    """
 
     stage: Stage
     series_uid: str
@@ -54,6 +60,8 @@ class NewWork:
     object_uid: str = ""
     destination: str = ""
     not_before: datetime | None = None
+    repeat: bool = False
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,20 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What becomes of the deliveries of a generation to one destination that were held, or ended without need.
+
+    Sent now; or ended; or held ``until`` then, None for ever.
+    """
+
+    destination: str
+    send: bool
+    ended: bool = False
+    until: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a piece of work ended, what it found or made, and what follows; recorded all together or not at all."""
 
@@ -105,6 +127,9 @@ class Outcome:
     reading: StoredReading | None = None
     objects: tuple[StoredAnswer, ...] = ()
     followers: tuple[NewWork, ...] = ()
+    study: StudyFacts | None = None
+    comparison: NewComparison | None = None
+    releases: tuple[Released, ...] = ()
 
     def __post_init__(self) -> None:
         if self.state not in {WorkState.DONE, WorkState.DECLINED}:

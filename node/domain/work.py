@@ -15,12 +15,14 @@ class Stage(StrEnum):
     READ = "read"
     PUBLISH = "publish"
     DELIVER = "deliver"
+    COMPARE = "compare"
 
 
 class WorkState(StrEnum):
     """Where a piece of work stands."""
 
     PENDING = "pending"
+    HELD = "held"  # a delivery that its destination's release policy keeps back
     CLAIMED = "claimed"
     DONE = "done"
     DECLINED = "declined"  # ended by a verdict, with reasons: not an error

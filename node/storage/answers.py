@@ -8,9 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, select, update
 
 from node.domain.records import Kept, Outcome, StoredAnswer, StoredReading, StoredVerdict
+from node.storage.columns import alone, insert_once
+from node.storage.comparisons_book import record_comparison
 from node.storage.engine import Store
 from node.storage.facts import decode_kept, decode_texts, encode_kept, encode_texts
-from node.storage.tables import insert_once, objects, readings, verdicts
+from node.storage.matching import record_study
+from node.storage.tables import objects, readings, verdicts
 
 
 class Answers(Store):
@@ -68,6 +71,10 @@ class Answers(Store):
 
 def record(connection: Connection, outcome: Outcome, now: datetime) -> None:
     """Record the results of an outcome. Readings and objects recorded already stay as they are."""
+    if outcome.study is not None:
+        record_study(connection, outcome.study, now)
+    if outcome.comparison is not None:
+        record_comparison(connection, outcome.comparison, now)
     if outcome.verdict is not None:
         verdict = outcome.verdict
         values: dict[str, Any] = {
@@ -82,6 +89,7 @@ def record(connection: Connection, outcome: Outcome, now: datetime) -> None:
             present = and_(verdicts.c.series_uid == verdict.series_uid, verdicts.c.generation == verdict.generation)
             connection.execute(update(verdicts).where(present).values(values))
     if outcome.reading is not None:
+        alone(connection)  # with a human read that is just being matched: the second of the two starts the comparison
         reading = outcome.reading
         values = {
             "series_uid": reading.series_uid,

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from node.domain.faults import fault
 from node.domain.records import Arrival, Kept, StoredInstance
 from node.domain.series import Instance, Peer, SeriesState
+from node.storage.columns import insert_once
 from node.storage.engine import Store
 from node.storage.facts import decode_instance, encode_instance
-from node.storage.tables import associations, insert_once, instances, quarantined, senders, series
+from node.storage.tables import associations, instances, quarantined, senders, series
 
 
 class Arrivals(Store):

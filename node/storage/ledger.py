@@ -10,13 +10,31 @@ from typing import Self
 
 from node.storage.answers import Answers
 from node.storage.arrivals import Arrivals
+from node.storage.audit_book import AuditBook
+from node.storage.cases_book import CasesBook
+from node.storage.comparisons_book import ComparisonsBook
+from node.storage.decisions_book import DecisionsBook
 from node.storage.engine import Database
+from node.storage.people import People
+from node.storage.reads_book import ReadsBook
 from node.storage.series_book import SeriesBook
 from node.storage.upkeep import Upkeep
 from node.storage.work_queue import WorkQueue
 
 
-class Ledger(Arrivals, SeriesBook, WorkQueue, Answers, Upkeep):
+class Ledger(
+    Arrivals,
+    SeriesBook,
+    WorkQueue,
+    Answers,
+    ReadsBook,
+    ComparisonsBook,
+    CasesBook,
+    DecisionsBook,
+    People,
+    AuditBook,
+    Upkeep,
+):
     """All of the ledger over one database, whose schema is current (``node.storage.migrations.upgrade``).
 
     May be used by any number of threads. Not across a fork.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, update
 
 from node.domain.errors import LeaseLost
-from node.domain.records import NewWork, WorkRecord
+from node.domain.records import NewWork, Released, WorkRecord
 from node.domain.work import Stage, Work, WorkState
+from node.storage.columns import insert_once
 from node.storage.facts import decode_texts, encode_texts
-from node.storage.tables import insert_once, work
+from node.storage.tables import work
+
+FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a hold without an end ends."""
 
 
 def add_work(connection: Connection, added: Iterable[NewWork], now: datetime) -> None:
@@ -24,15 +28,56 @@ def add_work(connection: Connection, added: Iterable[NewWork], now: datetime) ->
             "generation": new.generation,
             "object_uid": new.object_uid,
             "destination": new.destination,
-            "state": WorkState.PENDING,
+            "state": WorkState.HELD if new.held else WorkState.PENDING,
             "attempts": 0,
             "claim": 0,
-            "not_before": new.not_before or now,
+            "not_before": new.not_before or (FOREVER if new.held else now),
             "changed_at": now,
             "error": "",
-            "reasons": encode_texts(()),
+            "reasons": encode_texts((new.held,) if new.held else ()),
         }
-        insert_once(connection, work, values)
+        if not insert_once(connection, work, values) and new.repeat:
+            repeat_work(connection, new.stage, new.series_uid, new.generation, now)
+
+
+def repeat_work(connection: Connection, stage: Stage, series_uid: str, generation: int, now: datetime) -> None:
+    """Have a stage run (again) for a generation.
+
+    Who is at it just now loses the claim: what it knows may be out of date.
+    """
+    same = (work.c.stage == stage, work.c.series_uid == series_uid, work.c.generation == generation)
+    fresh = {
+        "state": WorkState.PENDING,
+        "attempts": 0,
+        "claimed_until": None,
+        "not_before": now,
+        "changed_at": now,
+        "error": "",
+    }
+    if connection.execute(update(work).where(*same).values(fresh)).rowcount == 0:
+        add_work(connection, [NewWork(stage=stage, series_uid=series_uid, generation=generation)], now)
+
+
+def release_work(connection: Connection, subject: Work, released: Released, now: datetime) -> None:
+    """Send what is held for one destination, go on holding it, or end it without sending.
+
+    What has been ended without need is sent after all when a later comparison asks for it.
+    """
+    waiting = (
+        work.c.stage == Stage.DELIVER,
+        work.c.series_uid == subject.series_uid,
+        work.c.generation == subject.generation,
+        work.c.destination == released.destination,
+        work.c.state.in_((WorkState.HELD, WorkState.DECLINED)),
+    )
+    values = {"changed_at": now, "reasons": encode_texts((released.reason,) if released.reason else ())}
+    if released.send:
+        values |= {"state": WorkState.PENDING, "attempts": 0, "not_before": now}
+    elif released.ended:
+        values |= {"state": WorkState.DECLINED}
+    else:
+        values |= {"state": WorkState.HELD, "not_before": released.until or FOREVER}
+    connection.execute(update(work).where(*waiting).values(values))
 
 
 def change_claimed(connection: Connection, claimed: Work, **values: Any) -> None:  # noqa: ANN401 any column

@@ -29,10 +29,11 @@ from node.domain.series import SeriesRecord, SeriesState
 from node.domain.work import Stage, WorkState
 from node.storage.arrivals import stored_instance
 from node.storage.engine import Store
+from node.storage.matching import paths_of_reads
 from node.storage.queueing import add_work
 from node.storage.tables import associations, instances, objects, quarantined, readings, senders, series, verdicts, work
 
-_UNFINISHED = (WorkState.PENDING, WorkState.CLAIMED, WorkState.PARKED)
+_UNFINISHED = (WorkState.PENDING, WorkState.HELD, WorkState.CLAIMED, WorkState.PARKED)
 
 
 class SeriesBook(Store):
@@ -115,7 +116,7 @@ class SeriesBook(Store):
     def known_paths(self) -> frozenset[str]:
         """Every path the ledger names, for the sweep of spool, quarantine and outbox."""
         with self._database.reading() as connection:
-            return frozenset(_paths_of(connection))
+            return frozenset((*_paths_of(connection), *paths_of_reads(connection)))
 
     def _records(self, *conditions: ColumnElement[bool]) -> tuple[SeriesRecord, ...]:
         with self._database.reading() as connection:

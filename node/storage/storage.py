@@ -1,10 +1,11 @@
-"""The three stores of a node, handed to the stages together."""
+"""The stores of a node, handed to the stages together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from node.storage.ledger import Ledger
+from node.storage.originals import Originals
 from node.storage.spool import Outbox, Spool
 
 
@@ -15,3 +16,4 @@ class Storage:
     ledger: Ledger
     spool: Spool
     outbox: Outbox
+    originals: Originals

@@ -14,9 +14,11 @@ from sqlalchemy import func, select
 from node.domain.errors import LedgerBusy, Refused, StorageFull
 from node.domain.records import SeriesOverview
 from node.domain.work import Stage
+from node.storage.comparisons_book import counts_by_tier
 from node.storage.durable import sync_directory
 from node.storage.engine import Store
 from node.storage.queueing import work_record
+from node.storage.review_tables import human_reads
 from node.storage.series_book import series_query, series_record
 from node.storage.tables import instances, series, work
 
@@ -25,12 +27,15 @@ class Upkeep(Store):
     """What an administrator asks and does."""
 
     def status(self) -> dict[str, object]:
-        """Counts by state: instances, series, work by stage, deliveries, discrepancies."""
+        """Counts by state: instances, series, work by stage, deliveries, discrepancies by tier, reads."""
         with self._database.reading() as connection:
             kept = connection.execute(select(func.count()).select_from(instances)).scalar_one()
             states = connection.execute(select(series.c.state, func.count()).group_by(series.c.state)).all()
             by_stage = select(work.c.stage, work.c.state, func.count()).group_by(work.c.stage, work.c.state)
             counts = connection.execute(by_stage).all()
+            reads = select(human_reads.c.state, func.count()).group_by(human_reads.c.state)
+            read_states = connection.execute(reads).all()
+            tiers = counts_by_tier(connection)
         stages: dict[str, dict[str, int]] = {}
         for stage, state, count in counts:
             stages.setdefault(stage, {})[state] = count
@@ -40,7 +45,8 @@ class Upkeep(Store):
             "series": dict(states),
             "work": stages,
             "deliveries": deliveries,
-            "discrepancies": {},
+            "discrepancies": tiers,
+            "reads": {str(state): count for state, count in read_states},
         }
 
     def recent_series(self, limit: int, offset: int = 0) -> tuple[SeriesOverview, ...]:

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, union_all, update
 
 from node.domain.faults import fault
-from node.domain.records import NewWork, Outcome, WorkRecord
+from node.domain.records import NewWork, Outcome, Released, WorkRecord
 from node.domain.work import Stage, Work, WorkState
 from node.storage.answers import record
 from node.storage.engine import Store
 from node.storage.facts import encode_texts
-from node.storage.queueing import add_work, change_claimed, work_of, work_record
+from node.storage.queueing import add_work, change_claimed, release_work, work_of, work_record
 from node.storage.tables import work
 
 
@@ -87,6 +87,8 @@ class WorkQueue(Store):
             )
             record(connection, outcome, now)
             add_work(connection, outcome.followers, now)
+            for released in outcome.releases:
+                release_work(connection, claimed, released, now)
             fault(f"{claimed.stage}.before-commit")
         fault(f"{claimed.stage}.after-commit")
 
@@ -129,7 +131,8 @@ class WorkQueue(Store):
 
     def awaited_destinations(self) -> frozenset[str]:
         """The destinations that unfinished deliveries are for."""
-        waiting = and_(work.c.stage == Stage.DELIVER, work.c.state.in_((WorkState.PENDING, WorkState.CLAIMED)))
+        unfinished = (WorkState.PENDING, WorkState.CLAIMED, WorkState.HELD)
+        waiting = and_(work.c.stage == Stage.DELIVER, work.c.state.in_(unfinished))
         with self._database.reading() as connection:
             return frozenset(connection.scalars(select(work.c.destination).where(waiting).distinct()))
 
@@ -155,6 +158,27 @@ class WorkQueue(Store):
         fresh = {"state": WorkState.PENDING, "attempts": 0, "not_before": now, "changed_at": now}
         with self._database.writing() as connection:
             return connection.execute(update(work).where(chosen).values(fresh)).rowcount
+
+    def release_due(self, now: datetime) -> int:
+        """Let go of what was held until now at most. How many deliveries there were."""
+        due = and_(work.c.state == WorkState.HELD, work.c.not_before <= now)
+        freed = {"state": WorkState.PENDING, "not_before": now, "changed_at": now}
+        with self._database.reading() as connection:  # mostly there is nothing, and no turn to write is taken
+            if connection.execute(select(work.c.id).where(due).limit(1)).first() is None:
+                return 0
+        with self._database.writing() as connection:
+            return connection.execute(update(work).where(due).values(freed)).rowcount
+
+    def held(self, limit: int = 1000, after: int = 0) -> tuple[WorkRecord, ...]:
+        """Held deliveries in the order they were added, those after number ``after``."""
+        query = select(work).where(work.c.state == WorkState.HELD, work.c.id > after).order_by(work.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return tuple(work_record(row) for row in connection.execute(query).all())
+
+    def release_held(self, subject: Work, released: Released, now: datetime) -> None:
+        """Decide anew on the held deliveries of a generation to one destination."""
+        with self._database.writing() as connection:
+            release_work(connection, subject, released, now)
 
     def release_claims(self, now: datetime) -> int:
         """At start of a single node: what a dead process had claimed is due at once. How many claims there were."""

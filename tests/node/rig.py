@@ -15,6 +15,7 @@ from node.domain.series import Peer
 from node.domain.work import Stage, Work
 from node.stages.receive import Receiver
 from node.storage.ledger import Ledger
+from node.storage.originals import Originals
 from node.storage.spool import Outbox, Spool
 from node.storage.storage import Storage
 from tests.dicom_series import wire_bytes
@@ -62,7 +63,7 @@ class Rig:
         self.ledger = Ledger(self.url)
         self.spool = Spool(root, reserve_bytes)
         self.outbox = Outbox(root)
-        self.storage = Storage(ledger=self.ledger, spool=self.spool, outbox=self.outbox)
+        self.storage = Storage(ledger=self.ledger, spool=self.spool, outbox=self.outbox, originals=Originals(root))
         self.ended = 0
         self.receiver = Receiver(self.spool, self.ledger, self.clock, self._on_ended)
 

@@ -283,6 +283,7 @@ def test_status_counts_by_state(used):
         "work": {"qualify": {"parked": 1}},
         "deliveries": {},
         "discrepancies": {},
+        "reads": {},
     }
     table = run("status", "--config", used)
     assert "parked 1: qualify: a fault of this program: KeyError" in table.stdout

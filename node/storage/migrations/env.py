@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from node.storage.tables import metadata
+from node.storage import people_tables, review_tables, tables  # noqa: F401 - each adds its tables to the catalogue
+from node.storage.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -230,6 +230,7 @@ def test_status_counts(closed: Ledger) -> None:
         "work": {"qualify": {"declined": 1}},
         "deliveries": {"pending": 1, "claimed": 1},
         "discrepancies": {},
+        "reads": {},
     }
 
 

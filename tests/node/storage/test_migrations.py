@@ -7,10 +7,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from node.domain.errors import LedgerBusy, Refused
+from node.storage.columns import metadata
 from node.storage.engine import Database
 from node.storage.ledger import Ledger
 from node.storage.migrations import current, newest, upgrade
-from node.storage.tables import metadata
 from tests.node.storage.builders import NOW, a_file, a_peer, an_instance
 
 

@@ -1,0 +1,102 @@
+"""Intake: a human read, by whichever door it came, into the ledger. When this returns, it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+
+from node.domain.human_read import HumanRead
+from node.domain.identity import short
+from node.domain.read_history import ReadArrival, ReadState, Recorded
+from node.storage.storage import Storage
+
+Clock = Callable[[], datetime]
+
+_log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """Called by every door from any number of threads at once.
+
+    Parameters
+    ----------
+    on_recorded
+        Called after a read was recorded: there may be something to compare.
+
+    """
+
+    def __init__(self, storage: Storage, clock: Clock, on_recorded: Callable[[], None]) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._on_recorded = on_recorded
+
+    def take(self, data: bytes, read: HumanRead, from_whom: str) -> Recorded:
+        """Keep one read durably, the original first, the row second; only then may its receipt be acknowledged.
+
+        Parameters
+        ----------
+        data
+            The original, as it was received.
+        read
+            What was understood of it.
+        from_whom
+            Who handed it over: an AE title, a user, a host.
+
+        Raises
+        ------
+        StorageFull, LedgerBusy
+            No resources now; nothing may be acknowledged.
+
+        """
+        return self.take_all(data, (read,), from_whom)[0]
+
+    def take_all(self, data: bytes, reads: Sequence[HumanRead], from_whom: str) -> tuple[Recorded, ...]:
+        """As :meth:`take` for an original that holds several reads, such as a table.
+
+        Each is recorded for itself: what was recorded before an error is SAME when the original comes again.
+        """
+        if not reads:
+            return ()
+        again = self._all_kept(reads)
+        if again:
+            return again
+        original = self._storage.originals.keep(data)
+        recorded = tuple(self._storage.ledger.record_read(read, original, from_whom, self._clock()) for read in reads)
+        for read, one in zip(reads, recorded, strict=True):
+            _report(read, one)
+        self._on_recorded()
+        return recorded
+
+    def _all_kept(self, reads: Sequence[HumanRead]) -> tuple[Recorded, ...]:
+        """What is known of the reads if all of them, and their original, are here already; otherwise nothing."""
+        known = [self._storage.ledger.find_same(read) for read in reads]
+        kept = [one for one in known if one is not None and self._storage.originals.holds(one.original)]
+        if len(kept) < len(reads):
+            return ()
+        return tuple(
+            Recorded(
+                read_id=one.id,
+                arrival=ReadArrival.SAME,
+                state=one.state,
+                study_uid=one.study_uid,
+                reason=one.reason,
+            )
+            for one in kept
+        )
+
+
+def _report(read: HumanRead, recorded: Recorded) -> None:
+    """One log line, without anything that could name a patient or a reader."""
+    quarantined = recorded.state is ReadState.QUARANTINED
+    say = _log.warning if quarantined else _log.info
+    say(
+        "human read in quarantine" if quarantined else "human read recorded",
+        read=recorded.read_id,
+        source=str(read.source),
+        version=read.version,
+        arrival=str(recorded.arrival),
+        study=short(recorded.study_uid) if recorded.study_uid else None,
+        reason=recorded.reason or None,
+    )
