@@ -65,8 +65,8 @@ def moment(text: str, zone: tzinfo) -> datetime:
     found = _GERMAN.fullmatch(word)
     try:
         if found:
-            day, month, year, *clock = (int(part or 0) for part in found.groups())
-            time = datetime(year, month, day, *clock, tzinfo=zone)
+            day, month, year, hour, minute, second = (int(part or 0) for part in found.groups())
+            time = datetime(year, month, day, hour, minute, second, tzinfo=zone)
         else:
             time = datetime.fromisoformat(word)
             time = time.replace(tzinfo=zone) if time.tzinfo is None else time
