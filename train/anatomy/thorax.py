@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from train.anatomy.frame import Frame, smooth_noise
+from train.anatomy.front_wall import cartilage_layers, draw_breastbone, sternal_layers
 from train.anatomy.heart import Heart
 from train.anatomy.layers import Layer
 from train.anatomy.ranges import BodyRanges
@@ -128,19 +129,23 @@ def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: Bo
         phase=rng.random(),
     )
     spine_layers, vertebrae, processes = _spine(rng, chest, vertebra, marrow, cortical)
-    rib_layers, ribs = _ribs(rng, chest, marrow, cortical)
-    sternum_layers, sternum, place = _sternum(rng, chest, heart, marrow, cortical)
-    bones = (vertebrae, processes, ribs, sternum)
+    lower = (float(heart.centre_mm[0]) - chest.frame.axis(0)).clamp(-30, 60)
+    bony = (rng.uniform(0.45, 0.8) + 0.006 * lower - chest.angle) * 60  # the lower, the longer the cartilage
+    rib_layers, ribs = _ribs(rng, chest, bony, marrow, cortical)
+    breastbone = draw_breastbone(rng, heart, chest.midline_mm, chest.front_mm, chest.wall_mm)
+    sternum_layers, sternum = sternal_layers(rng, breastbone, chest.frame, marrow, cortical)
+    cartilage, soft = cartilage_layers(rng, breastbone, chest.frame, chest.cavity, bony)
+    bones = (vertebrae, processes, ribs, sternum, soft)  # calcified, cartilage looks like bone
     bone = torch.stack([part.expand(chest.frame.shape) for part in bones]).amin(dim=0)
     back = Layer(distance=muscle, hu=rng.uniform(*body.muscle_hu))
     return Skeleton(
-        layers=[back, *spine_layers, *rib_layers, *sternum_layers],
+        layers=[back, *spine_layers, *rib_layers, *cartilage, *sternum_layers],
         bone=bone,
         vertebrae=vertebrae,
         vertebra=vertebra,
         back_muscle=muscle,
-        sternum_front_mm=place[0],
-        sternum_x_mm=place[1],
+        sternum_front_mm=breastbone.middle_y_mm - breastbone.half_y_mm,
+        sternum_x_mm=breastbone.middle_x_mm,
     )
 
 
@@ -185,45 +190,19 @@ def _spine(
     return layers, bodies, processes
 
 
-def _ribs(rng: np.random.Generator, chest: Chest, marrow: Tensor, cortical: float) -> tuple[list[Layer], Tensor]:
-    frame = chest.frame
-    z, _, x = frame.coordinates()
+def _ribs(
+    rng: np.random.Generator, chest: Chest, bony: Tensor, marrow: Tensor, cortical: float
+) -> tuple[list[Layer], Tensor]:
+    """Ribs where ``bony`` is negative; further to the front they are cartilage."""
+    z, _, x = chest.frame.coordinates()
     pitch, slope = rng.uniform(23, 32), rng.uniform(16, 34)
     side = 0.5 * (x > chest.midline_mm).float() * rng.uniform(-0.3, 0.3)
     level = torch.remainder((z - slope * (chest.angle - 1.6)) / pitch + rng.random() + side, 1.0)
     depth = (chest.cavity - rng.uniform(3.5, 6.5)).abs() - rng.uniform(2.5, 4.2)
     ribs = torch.maximum((level - 0.5).abs() * pitch - rng.uniform(4.5, 7), depth)
-    front = (rng.uniform(0.45, 0.8) - chest.angle) * 60  # > 0: costal cartilage
-    behind = torch.maximum(ribs, front)
-    cartilage = torch.maximum(ribs, -front)
+    ribs = torch.maximum(ribs, bony)
     layers = [
-        Layer(distance=behind, hu=marrow),
-        Layer(distance=behind, hu=cortical, band_mm=(-rng.uniform(1.2, 2.2), 0.0)),
-        Layer(distance=cartilage, hu=rng.uniform(70, 140)),
+        Layer(distance=ribs, hu=marrow),
+        Layer(distance=ribs, hu=cortical, band_mm=(-rng.uniform(1.2, 2.2), 0.0)),
     ]
-    if rng.random() < 0.6:
-        patches = (smooth_noise(rng, frame, 9.0) - rng.uniform(0.2, 1.2)).clamp(0, 1)
-        layers.append(Layer(distance=cartilage, hu=rng.uniform(180, 600), band_mm=(-1.6, 0.0), opacity=patches))
-    if rng.random() < 0.25:
-        core = (smooth_noise(rng, frame, 7.0) - rng.uniform(0.3, 1.2)).clamp(0, 1)
-        layers.append(Layer(distance=cartilage + 1.2, hu=rng.uniform(160, 500), opacity=core))
-    return layers, ribs  # cartilage counts as bone: calcified, it looks like it
-
-
-def _sternum(
-    rng: np.random.Generator, chest: Chest, heart: Heart, marrow: Tensor, cortical: float
-) -> tuple[list[Layer], Tensor, tuple[float, float]]:
-    frame = chest.frame
-    z, y, x = frame.coordinates()
-    half_x, half_y = rng.uniform(13, 21), rng.uniform(4.5, min(7.5, chest.wall_mm / 2))
-    middle_y = chest.front_mm - half_y - rng.uniform(0.5, 2.0)
-    middle_x = chest.midline_mm + rng.uniform(-3, 3)
-    xiphoid = heart.centre_mm[0] - rng.uniform(5, 45)
-    taper = (1 + (z - xiphoid) / 40).clamp(0.35, 1.0)  # narrows towards the xiphoid
-    oval = (torch.sqrt(((x - middle_x) / (half_x * taper)) ** 2 + ((y - middle_y) / half_y) ** 2) - 1) * half_y
-    sternum = torch.maximum(oval, xiphoid - 25 - z)
-    layers = [
-        Layer(distance=sternum, hu=marrow * 0.8),
-        Layer(distance=sternum, hu=cortical * 0.8, band_mm=(-rng.uniform(0.8, 1.8), 0.0)),
-    ]
-    return layers, sternum, (middle_y - half_y, middle_x)
+    return layers, ribs
