@@ -39,11 +39,15 @@ _HELD_OUT: Final = 950_001
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scan:
-    """A scan towards head, back and left, and its heart: a mask, None where nobody drew one, empty where none is."""
+    """A scan towards head, back and left, and its heart: a mask, None where nobody drew one, empty where none is.
+
+    With ``vessels`` the mask goes on into the great vessels, up to a level where its drawer stopped.
+    """
 
     name: str
     volume: CtVolume
     heart: NDArray[np.bool_] | None
+    vessels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,8 +59,8 @@ class Found:
     off_mm
         Centre found minus true centre, (x, y, z) in LPS; None if either is missing.
     vessels_mm
-        How far the centre of heart, root and pulmonary artery together lies from the true one: masks differ in how
-        much of the great vessels they hold.
+        The same distance for heart, root and pulmonary artery together, up to the level where the mask ends; it
+        judges masks that hold these vessels.
     dice
         Of the heart, on the localiser's grid.
     sure
@@ -83,7 +87,9 @@ class Found:
             return self.located is not None
         if not self.scan.heart.any():
             return self.located is None
-        return self.off_mm is not None and float(np.linalg.norm(self.off_mm)) <= NEAR_MM
+        if self.off_mm is None or self.vessels_mm is None:
+            return False
+        return (self.vessels_mm if self.scan.vessels else float(np.linalg.norm(self.off_mm))) <= NEAR_MM
 
     def line(self) -> str:
         """One row of a table."""
@@ -120,7 +126,9 @@ def find(network: UNet, scan: Scan) -> Found:
         middle = scan.volume.grid.to_lps(np.argwhere(scan.heart).mean(axis=0))
         off = np.array(located.finding.centre_lps_mm) - middle
         dice = float(2 * (truth & ours).sum() / (truth.sum() + ours.sum()))
-        inside = _largest(np.isin(organs, _WITH_VESSELS))
+        inside = np.isin(organs, _WITH_VESSELS)
+        inside[np.flatnonzero(truth.any(axis=(1, 2)))[-1] + 1 :] = False
+        inside = _largest(inside)
         place = (np.argwhere(inside).mean(axis=0) + 0.5) * span - 0.5
         vessels = float(np.linalg.norm(upright.grid.to_lps(millimetre.to_native(place)) - middle))
     return Found(
@@ -157,6 +165,7 @@ def open_scans(folder: Path) -> list[Scan]:
             name=scan.name,
             volume=_volume(np.ascontiguousarray(scan.hu), scan.spacing_mm, (0.0, 0.0, 0.0)),
             heart=np.zeros(scan.hu.shape, dtype=np.bool_) if scan.name == "QRM" else scan.heart,
+            vessels=scan.name.startswith("LIDC"),
         )
         for scan in real_scans(folder)
     ]

@@ -192,3 +192,12 @@ def test_lung_beside_the_heart_cuts_nothing_off():
     organs = heart_and_aorta()
     hu = np.where(organs == 0, -880, 40).astype(np.int16)
     assert seen(organs, hu=hu).finding.truncated == ()
+
+
+def test_shoulders_larger_than_the_heart_are_not_taken_for_it():
+    organs = np.pad(heart_and_aorta(), ((0, 30), (0, 0), (0, 0)))
+    organs[40:58, 5:40, 5:45] = Organ.HEART
+    found = seen(organs)
+    assert found.finding.volume_ml == pytest.approx(15 * 20 * 20 * 0.064, rel=1e-3)
+    organs[organs == Organ.ROOT] = Organ.OTHER
+    assert seen(organs).finding.volume_ml == pytest.approx(18 * 35 * 40 * 0.064, rel=1e-3)
