@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from node.domain.identity import hashed
 from node.offline import OfflineReader
 from node.settings import Destination, ScpSettings, Settings, SettingsError
 from node.stages.deliver import Transport
+from node.stages.release import ReleaseRule
 
 Clock = Callable[[], datetime]
 
@@ -132,6 +133,16 @@ def listener_config(scp: ScpSettings) -> ListenerConfig:
         accept_any_called=scp.accept_any_called,
         limits=Limits(associations=scp.maximum_associations, idle_seconds=scp.idle_seconds),
     )
+
+
+def release_rules(settings: Settings) -> Mapping[str, ReleaseRule]:
+    """For each destination, when it gets what was made."""
+    return {one.name: _release_rule(one) for one in settings.destinations}
+
+
+def _release_rule(destination: Destination) -> ReleaseRule:
+    hours = destination.release_after_hours
+    return ReleaseRule(policy=destination.release, longest=None if hours is None else timedelta(hours=hours))
 
 
 def wanted_roles(settings: Settings) -> Mapping[str, frozenset[Role]]:

@@ -23,11 +23,13 @@ from node.domain.faults import check_fault_setting
 from node.domain.work import Backoff, Stage
 from node.settings import Destination, Settings
 from node.stages.assemble import Assembler
+from node.stages.compare import Comparer
 from node.stages.deliver import Deliverer
 from node.stages.publish import Publisher
 from node.stages.qualify import Qualifier
 from node.stages.read import ReadStage
 from node.stages.receive import Receiver
+from node.stages.release import Releaser
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
 from node.storage.originals import Originals
@@ -132,9 +134,11 @@ class Node:
 
     def _dispatch(self, reader: Reader) -> LocalDispatcher:
         ledger, policy = self.storage.ledger, self._settings.eligibility
+        releaser = Releaser(ledger, parts.release_rules(self._settings))
+        releaser.reconsider(self._clock())
         settler = Settler(ledger, self._clock, random.Random())  # jitter: no two nodes should keep step
         handlers: Mapping[Stage, Handler] = {
-            Stage.QUALIFY: Qualifier(ledger, policy),
+            Stage.QUALIFY: Qualifier(ledger, policy, self.storage.spool),
             Stage.READ: partial(
                 ReadStage(self.storage, reader, policy), settings_sha256=parts.settings_sha256(self._settings)
             ),
@@ -144,21 +148,30 @@ class Node:
                 identity=parts.node_identity(self._settings),
                 wanted=parts.wanted_roles(self._settings),
                 clock=self._clock,
+                releaser=releaser,
+            ),
+            Stage.COMPARE: Comparer(
+                storage=self.storage,
+                policy=policy,
+                limits=self._settings.comparison,
+                releaser=releaser,
+                clock=self._clock,
             ),
         }
         return LocalDispatcher(
-            self._assembly(settler),
+            self._assembly(settler, releaser),
             [self._stages(settler, handlers)],
             [self._delivery(destination, settler) for destination in self._settings.destinations],
         )
 
-    def _assembly(self, settler: Settler) -> Worker:
+    def _assembly(self, settler: Settler, releaser: Releaser) -> Worker:
         return AssembleWorker(
             ledger=self.storage.ledger,
             settler=settler,
             clock=self._clock,
             assembler=Assembler(self.storage.ledger, self._settings.series.policy(), since=self._clock()),
             on_done=self._wake,
+            also=releaser.tick,
         )
 
     def _stages(self, settler: Settler, handlers: Mapping[Stage, Handler]) -> Worker:

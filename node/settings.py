@@ -32,6 +32,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as NoJson
 
 from node.domain.policy import Policy, SeriesPolicy
+from node.domain.release import ReleasePolicy
+from node.domain.tiers import Limits
 from node.setting_sources import (
     PREFIX,
     Environment,
@@ -146,8 +148,12 @@ class Destination(_Part):
     password: SecretStr | None = Field(default=None, description="Its password (dicomweb).")
     password_file: Path | None = Field(default=None, description="File that holds the password (dicomweb).")
     send: tuple[Role, ...] = Field(default=("seg", "sr", "summary"), description="What it gets; also `report`.")
-    release: Literal["immediate", "after_human_read", "on_disagreement"] = Field(
-        default="immediate", description="When it gets it; only `immediate` works until human reads come in."
+    release: ReleasePolicy = Field(
+        default=ReleasePolicy.IMMEDIATE,
+        description="When it gets it: `immediate`, `after_human_read`, or `on_disagreement` (only what is flagged).",
+    )
+    release_after_hours: Annotated[float, Field(gt=0, le=8760)] | None = Field(
+        default=None, description="`after_human_read` waits so long at most; empty: until a human read comes."
     )
     attempts: int = Field(default=40, ge=1, description="Attempts before an object becomes a dead letter.")
     first_retry_seconds: Seconds = Field(default=2, description="Delay after the first failed attempt; then doubled.")
@@ -162,11 +168,8 @@ class Destination(_Part):
             raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError("url must start with http:// or https://")
-        if self.release != "immediate":
-            raise ValueError(
-                f"release = '{self.release}' needs human reads, which this version does not take in yet; "
-                "use 'immediate'"
-            )
+        if self.release_after_hours is not None and self.release is not ReleasePolicy.AFTER_HUMAN_READ:
+            raise ValueError("release_after_hours belongs to release = 'after_human_read'")
         return self
 
     def secret(self) -> str | None:
@@ -186,10 +189,41 @@ class SiteSettings(_Part):
 
 
 class WebSettings(_Part):
-    """The page for the administrator."""
+    """The page for people: worklist, cases, statistics, the node's state."""
 
-    host: str = Field(default="127.0.0.1", description="Address of the page (not served by this version).")
-    port: Port = Field(default=8042, description="Port of the page (not served by this version).")
+    enabled: bool = Field(default=True, description="Whether `serve` serves the page.")
+    host: str = Field(default="127.0.0.1", description="Address the page listens on.")
+    port: Port = Field(default=8042, description="Port of the page.")
+    title: Annotated[str, Field(min_length=1, max_length=60)] = Field(
+        default="Calcium second reader", description="What the page calls itself."
+    )
+    viewer_url: str = Field(
+        default="",
+        description="Where a study opens in the site's viewer, with `{study_uid}` or `{accession}` in it; empty: no link.",
+    )
+    session_hours: float = Field(default=10, gt=0, le=168, description="A log-in ends after so long.")
+    idle_minutes: float = Field(default=30, gt=0, le=1440, description="A log-in ends when unused for so long.")
+    secure_cookies: bool = Field(
+        default=False, description="Cookies travel over TLS only, whatever the request came by; set it behind a proxy."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses of proxies whose word on client and scheme is taken; empty: none."
+    )
+
+    @field_validator("viewer_url")
+    @classmethod
+    def _template(cls, url: str) -> str:
+        if not url:
+            return url
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("it must start with http:// or https://")
+        try:
+            filled = url.format(study_uid="1.2.3", accession="A1")
+        except (KeyError, IndexError, ValueError, AttributeError):
+            raise ValueError("only {study_uid} and {accession} can stand in braces") from None
+        if filled == url:
+            raise ValueError("it names no study: {study_uid} or {accession} is needed")
+        return url
 
 
 class LogSettings(_Part):
@@ -213,6 +247,7 @@ class Settings(BaseSettings):
     series: SeriesSettings = SeriesSettings()
     eligibility: Annotated[Policy, BeforeValidator(only_known(Policy))] = Policy()
     reader: ReaderSettings = ReaderSettings()
+    comparison: Annotated[Limits, BeforeValidator(only_known(Limits))] = Limits()
     destinations: tuple[Destination, ...] = ()
     site: SiteSettings = SiteSettings()
     web: WebSettings = WebSettings()

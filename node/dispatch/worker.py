@@ -71,18 +71,34 @@ class Worker(ABC, threading.Thread):
 
 
 class AssembleWorker(Worker):
-    """Looks at the open series at every ring, and at least once a second: quiet time rings no bell."""
+    """Looks at the open series at every ring, and at least once a second: quiet time rings no bell.
+
+    Parameters
+    ----------
+    also
+        Does what else is due by time alone, and says how much that was.
+
+    """
 
     def __init__(
-        self, *, ledger: Ledger, settler: Settler, clock: Clock, assembler: Assembler, on_done: Callable[[], None]
+        self,
+        *,
+        ledger: Ledger,
+        settler: Settler,
+        clock: Clock,
+        assembler: Assembler,
+        on_done: Callable[[], None],
+        also: Callable[[datetime], int] = lambda _now: 0,
     ) -> None:
         super().__init__("assemble", ledger, settler, clock)
         self._assembler = assembler
+        self._also = also
         self._on_done = on_done
 
     def step(self) -> bool:
         """One look; there is nothing to repeat at once."""
-        if self._assembler.run(self._clock()):
+        now = self._clock()
+        if self._assembler.run(now) + self._also(now):
             self._on_done()
         return False
 

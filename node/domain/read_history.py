@@ -81,25 +81,14 @@ def superseded(reads: Sequence[StoredRead]) -> frozenset[int]:
     return frozenset(one.id for one in kept if any(_replaces(other, one) for other in kept))
 
 
-def effective_read(reads: Iterable[StoredRead], series_uid: str = "") -> StoredRead | None:
-    """The read of a study that counts: the latest final or corrected one of the source that is trusted most.
-
-    Parameters
-    ----------
-    reads
-        All reads of the study.
-    series_uid
-        Leave out reads that name another series than this; empty: look at all of them.
-
-    """
+def effective_read(reads: Iterable[StoredRead]) -> StoredRead | None:
+    """Of all reads of a study the one that counts: the latest final or corrected one of the most trusted source."""
     rows = [one for one in reads if one.state in _BELONGING]
     latest: dict[tuple[ReadSource, str], StoredRead] = {}
     for one in sorted(rows, key=_age):
         if one.read.status in _COUNTING:
             latest[(one.read.source, one.read.source_id)] = one
     chosen = [one for one in latest.values() if one.read.status is not ReadStatus.WITHDRAWN]
-    if series_uid:
-        chosen = [one for one in chosen if one.read.study.series_uid in ("", series_uid)]
     return min(chosen, key=_by_trust, default=None)
 
 

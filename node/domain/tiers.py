@@ -33,8 +33,10 @@ class Limits:
 
     Attributes
     ----------
-    same_points, same_share
+    same_points
         Two reads agree while ``d <= max(same_points, same_share * m)``.
+    same_share
+        See ``same_points``.
     root_factor
         A difference is beyond variation when ``d > root_factor * sqrt(m)``.
     missed_points

@@ -8,7 +8,6 @@ from datetime import datetime
 import structlog
 
 from node.domain.human_read import HumanRead
-from node.domain.identity import short
 from node.domain.read_history import ReadArrival, ReadState, Recorded
 from node.storage.storage import Storage
 
@@ -97,6 +96,6 @@ def _report(read: HumanRead, recorded: Recorded) -> None:
         source=str(read.source),
         version=read.version,
         arrival=str(recorded.arrival),
-        study=short(recorded.study_uid) if recorded.study_uid else None,
+        study=recorded.study_uid or None,
         reason=recorded.reason or None,
     )

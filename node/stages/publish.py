@@ -18,10 +18,12 @@ from node.domain.findings import Findings
 from node.domain.policy import Policy
 from node.domain.reading_json import loads
 from node.domain.records import NewWork, Outcome, StoredAnswer, StoredReading
+from node.domain.release import Release
 from node.domain.verdict import Verdict
 from node.domain.work import Stage, Work
 from node.stages.labels_file import unpack_labels
 from node.stages.reading import paths_of, received_files, volume_of
+from node.stages.release import Releaser
 from node.storage.storage import Storage
 
 Clock = Callable[[], datetime]
@@ -36,6 +38,8 @@ class Publisher:
     ----------
     wanted
         For each destination, the roles it gets.
+    releaser
+        Which of them are kept waiting; None: nobody.
 
     """
 
@@ -47,12 +51,14 @@ class Publisher:
         identity: NodeIdentity,
         wanted: Mapping[str, frozenset[Role]],
         clock: Clock,
+        releaser: Releaser | None = None,
     ) -> None:
         self._storage = storage
         self._policy = policy
         self._identity = identity
         self._wanted = wanted
         self._clock = clock
+        self._releaser = releaser
 
     def __call__(self, work: Work) -> Outcome:
         """The stored objects, and DELIVER work for each destination that wants them."""
@@ -68,7 +74,7 @@ class Publisher:
             "answers made", series=work.series_uid, generation=work.generation, roles=[str(one.role) for one in made]
         )
         fault("publish.after-effect")
-        return Outcome(objects=objects, followers=tuple(self._deliveries(work, made)))
+        return Outcome(objects=objects, followers=(*self._deliveries(work, made), *self._comparison(work)))
 
     def _request(self, work: Work, reading: StoredReading) -> Request:
         members = self._storage.ledger.members(work.series_uid, work.generation)
@@ -123,6 +129,8 @@ class Publisher:
         )
 
     def _deliveries(self, work: Work, made: tuple[StoredObject, ...]) -> list[NewWork]:
+        now = self._clock()
+        decisions = {name: self._release(name, now) for name in self._wanted}
         return [
             NewWork(
                 stage=Stage.DELIVER,
@@ -130,8 +138,19 @@ class Publisher:
                 generation=work.generation,
                 object_uid=one.sop_uid,
                 destination=destination,
+                not_before=decisions[destination].until,
+                held="" if decisions[destination].send else decisions[destination].reason,
             )
             for destination, roles in self._wanted.items()
             for one in made
             if one.role in roles
         ]
+
+    def _release(self, destination: str, now: datetime) -> Release:
+        return Release(send=True) if self._releaser is None else self._releaser.at_making(destination, now)
+
+    def _comparison(self, work: Work) -> list[NewWork]:
+        """Once more where something is held: what was compared in the meantime did not see it yet."""
+        if self._releaser is None or not self._releaser.holds:
+            return []
+        return [NewWork(stage=Stage.COMPARE, series_uid=work.series_uid, generation=work.generation, repeat=True)]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import structlog
 
+from node.dicom.study_facts import study_facts
 from node.domain.eligibility import judge
-from node.domain.errors import NotYet
+from node.domain.errors import Malformed, NotYet
 from node.domain.faults import fault
 from node.domain.policy import Policy
 from node.domain.ranking import Candidate, choose_reconstruction
 from node.domain.records import NewWork, Outcome, StoredVerdict
 from node.domain.series import SeriesRecord, SeriesState
+from node.domain.studies import StudyFacts
 from node.domain.verdict import Verdict
 from node.domain.work import Stage, Work, WorkState
 from node.storage.ledger import Ledger
+from node.storage.spool import Spool
 
 _log = structlog.get_logger(__name__)
 
@@ -23,8 +27,9 @@ _log = structlog.get_logger(__name__)
 class Qualifier:
     """Judges a generation of a series by its headers, beside the other series of its study."""
 
-    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, spool: Spool | None = None) -> None:
         self._ledger = ledger
+        self._spool = spool
         self._policy = policy
 
     def __call__(self, work: Work) -> Outcome:
@@ -47,10 +52,29 @@ class Qualifier:
             verdict=StoredVerdict(
                 series_uid=work.series_uid, generation=work.generation, eligible=verdict.eligible, reasons=texts
             ),
+            study=self._study(work),
             followers=(NewWork(stage=Stage.READ, series_uid=work.series_uid, generation=work.generation),)
             if verdict.eligible
             else (),
         )
+
+    def _study(self, work: Work) -> StudyFacts | None:
+        """What the headers say of the study, also of a series that is not read: a human read may be of another one.
+
+        An answer of ours that came back repeats what we were told. A file that cannot be read now is told by READ.
+        """
+        if self._spool is None:
+            return None
+        members = self._ledger.members(work.series_uid, work.generation)
+        foreign = next((one for one in members if not one.instance.made_by_this_software), None)
+        if foreign is None:
+            return None
+        try:
+            facts = study_facts(self._spool.path(foreign.path), foreign.peer.ae_title)
+        except (OSError, Malformed):
+            _log.warning("what the study is called could not be read", series=work.series_uid)
+            return StudyFacts(study_uid=foreign.instance.study_uid)
+        return replace(facts, study_uid=foreign.instance.study_uid)
 
     def _judge(self, series_uid: str, generation: int) -> Verdict:
         members = self._ledger.members(series_uid, generation)

@@ -49,8 +49,13 @@ class ReadStage:
             total_ms=round(result.findings.timings_ms["total"]),
         )
         fault("read.after-effect")
-        follower = NewWork(stage=Stage.PUBLISH, series_uid=work.series_uid, generation=work.generation)
-        return Outcome(reading=reading, followers=(follower,))
+        return Outcome(
+            reading=reading,
+            followers=(
+                NewWork(stage=Stage.PUBLISH, series_uid=work.series_uid, generation=work.generation),
+                NewWork(stage=Stage.COMPARE, series_uid=work.series_uid, generation=work.generation, repeat=True),
+            ),
+        )
 
     def _intact(self, stored: StoredInstance) -> Path:
         """The file of an instance, holding what was acknowledged: a changed pixel would be a wrong score.

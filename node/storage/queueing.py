@@ -70,12 +70,12 @@ def release_work(connection: Connection, subject: Work, released: Released, now:
         work.c.destination == released.destination,
         work.c.state.in_((WorkState.HELD, WorkState.DECLINED)),
     )
-    values = {"changed_at": now, "reasons": encode_texts((released.reason,) if released.reason else ())}
+    values: dict[str, Any] = {"reasons": encode_texts((released.reason,) if released.reason else ())}
     if released.send:
-        values |= {"state": WorkState.PENDING, "attempts": 0, "not_before": now}
+        values |= {"state": WorkState.PENDING, "attempts": 0, "not_before": now, "changed_at": now}
     elif released.ended:
-        values |= {"state": WorkState.DECLINED}
-    else:
+        values |= {"state": WorkState.DECLINED, "changed_at": now}
+    else:  # held as before: since when does not change
         values |= {"state": WorkState.HELD, "not_before": released.until or FOREVER}
     connection.execute(update(work).where(*waiting).values(values))
 

@@ -97,9 +97,9 @@ class ReadsBook(Store):
         with self._database.reading() as connection:
             return reads_of(connection, study_uid)
 
-    def effective_read(self, study_uid: str, series_uid: str = "") -> StoredRead | None:
+    def effective_read(self, study_uid: str) -> StoredRead | None:
         """The read of a study that counts (see :func:`node.domain.read_history.effective_read`)."""
-        return effective_read(self.reads_of(study_uid), series_uid)
+        return effective_read(self.reads_of(study_uid))
 
     def quarantined_reads(self, limit: int = 200, offset: int = 0) -> tuple[StoredRead, ...]:
         """Reads without effect and why, newest first."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from node.domain.policy import Policy
+from node.domain.tiers import Limits
+from node.parts import release_rules
 from node.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,11 +216,29 @@ def test_a_destination_says_what_it_lacks(toml):
     assert "http://" in fault_of(toml(WEB.replace("https://", "ftp://")))
 
 
-@pytest.mark.parametrize("release", ["after_human_read", "on_disagreement"])
-def test_a_release_that_does_not_work_yet_is_refused_and_says_what_does(toml, release):
-    said = fault_of(toml(PACS + f'release = "{release}"\n'))
-    assert release in said
-    assert "'immediate'" in said
+@pytest.mark.parametrize("release", ["immediate", "after_human_read", "on_disagreement"])
+def test_each_release_policy_is_understood(toml, release):
+    pacs = Settings.load(toml(PACS + f'release = "{release}"\n'), {}).destinations[0]
+    assert release_rules(Settings.load(toml(PACS + f'release = "{release}"\n'), {}))["pacs"].policy == release
+    assert (pacs.release, pacs.release_after_hours) == (release, None)
+
+
+def test_only_after_human_read_has_a_longest_wait(toml):
+    settings = Settings.load(toml(PACS + 'release = "after_human_read"\nrelease_after_hours = 36\n'), {})
+    assert release_rules(settings)["pacs"].longest == timedelta(hours=36)
+    assert "belongs to release = 'after_human_read'" in fault_of(toml(PACS + "release_after_hours = 36\n"))
+    assert "release" in fault_of(toml(PACS + 'release = "sometimes"\n'))
+
+
+def test_every_limit_of_the_comparison_can_be_set(toml):
+    text = "[comparison]\nsame_points = 2\nroot_factor = 3.5\ncategory_limits = [10, 100, 400]\nmissed_vessel = false\n"
+    limits = Settings.load(toml(text), {"SECOND_READER_COMPARISON__SHIFT_POINTS": "20"}).comparison
+    expected = Limits(
+        same_points=2, root_factor=3.5, category_limits=(10, 100, 400), missed_vessel=False, shift_points=20
+    )
+    assert limits == expected
+    assert "unknown: same_point" in fault_of(toml("[comparison]\nsame_point = 2\n"))
+    assert "category limits rise" in fault_of(toml("[comparison]\ncategory_limits = [400, 100]\n"))
 
 
 def test_two_destinations_cannot_share_a_name(toml):
