@@ -26,29 +26,18 @@ class Abdomen:
     spleen: Tensor
 
 
-def draw_abdomen(rng: np.random.Generator, heart: Heart, chest: Chest) -> Abdomen:
+def draw_abdomen(rng: np.random.Generator, heart: Heart, chest: Chest, back_muscle: Tensor) -> Abdomen:
     """Two domes, the right one higher; the liver fills the right and reaches over, the stomach lies left behind."""
     frame = heart.frame
-    z, y, x = frame.coordinates()
+    y, x = frame.axis(1), frame.axis(2)
     floor = float(heart.low_mm[0])
-    right = floor + rng.uniform(10, 55)
+    right = floor + (8 + 47 * rng.beta(1.3, 2.0))
     left = right - rng.uniform(-4, 28)
-    blend = torch.sigmoid((x - (chest.midline_mm + rng.uniform(0, 25))) / rng.uniform(8, 18))
-    dome = right * (1 - blend) + left * blend
-    across = ((x - chest.midline_mm).abs() / chest.half_width_mm - 0.5).abs() * 2
-    along = (y - chest.centre_y_mm + 10) / chest.half_depth_mm
-    dome = (
-        dome
-        - 16 * across**2
-        - rng.uniform(20, 45) * along.clamp(min=0) ** 2
-        - rng.uniform(5, 25) * along.clamp(max=0) ** 2
-    )
-    dome = dome + smooth_noise(rng, frame, 40.0, "z") * 3.0
-    apart = torch.sqrt((y - float(heart.centre_mm[1])) ** 2 + (x - float(heart.centre_mm[2])) ** 2)
-    seat = floor + rng.uniform(4, 14) - (apart - 45).clamp(min=0) * rng.uniform(0.3, 0.7)  # the heart rests on it
-    below = (z - torch.maximum(dome, seat)) * 0.8
+    below = _over_diaphragm(rng, heart, chest, back_muscle, (right, left))
     midline_gap = chest.midline_mm + rng.uniform(10, 60) + smooth_noise(rng, frame, 40.0) * 8
-    liver = torch.maximum(below + 2, x - midline_gap + 0.35 * (y - chest.centre_y_mm))
+    lean = rng.uniform(0.1, 0.5) * (y - chest.centre_y_mm) + rng.uniform(0.0, 0.8) * (frame.axis(0) - floor)
+    bulge = rng.uniform(0.0, 0.012) * (y - float(heart.centre_mm[1])) ** 2
+    liver = torch.maximum(below + 2, (x - midline_gap + lean + bulge) * 0.8)
     front_fat = chest.front_mm + rng.uniform(0, 30) - y
     liver = torch.maximum(liver, front_fat + smooth_noise(rng, frame, 40.0) * 6)
     bed = np.array(
@@ -64,6 +53,29 @@ def draw_abdomen(rng: np.random.Generator, heart: Heart, chest: Chest) -> Abdome
     spleen = _ellipsoid(frame.coordinates(), home, np.array([rng.uniform(35, 55), 32.0, 24.0]))
     spleen = torch.maximum(torch.maximum(spleen, below + 2), 2 - stomach)
     return Abdomen(below=below, liver=liver, stomach=stomach, gas=gas, spleen=spleen)
+
+
+def _over_diaphragm(
+    rng: np.random.Generator, heart: Heart, chest: Chest, back_muscle: Tensor, tops: tuple[float, float]
+) -> Tensor:
+    """Signed height over the diaphragm: a dome on each side, the heart's seat, deep recesses at the back and sides."""
+    frame = heart.frame
+    z, y, x = frame.coordinates()
+    inward = torch.minimum(-chest.cavity, back_muscle)  # from wall and back muscle
+    towards_back = ((1 - torch.cos(chest.angle)) / 2) ** 1.5
+    drop = rng.uniform(2, 22) * (1 - towards_back) + rng.uniform(55, 110) * towards_back
+    reach = rng.uniform(42, 66)
+    near = (1 - inward / reach).clamp(0, 1.4)
+    half = chest.half_width_mm / 2
+    domes = []
+    for top, side in zip(tops, (-1.0, 1.0), strict=True):
+        off = (x - chest.midline_mm - side * half * rng.uniform(0.8, 1.1)) / half
+        domes.append(top - rng.uniform(14, 34) * off**2)
+    dome = torch.maximum(*domes) + smooth_noise(rng, frame, 40.0, "z") * 3.0 - drop * near**2
+    apart = torch.sqrt((y - float(heart.centre_mm[1])) ** 2 + (x - float(heart.centre_mm[2])) ** 2)
+    seat = float(heart.low_mm[0]) + rng.uniform(4, 12) - (apart - 36).clamp(min=0) * rng.uniform(0.6, 1.2)
+    slope = torch.where(dome > seat, 2 * drop * near / reach, torch.full_like(dome, 0.8))
+    return (z - torch.maximum(dome, seat)) / torch.sqrt(1.3 + slope**2)
 
 
 def abdominal_layers(

@@ -75,8 +75,8 @@ def draw_mediastinum(rng: np.random.Generator, heart: Heart, chest: Chest, skele
         aorta_wall - rng.uniform(0.5, 4), skeleton.vertebrae - rng.uniform(1, 5), oesophagus - 2, airway - 4, hilar - 1,
         behind_sternum, paraspinal,
     ]  # fmt: skip
-    around = [aorta_wall - rng.uniform(1, 5), skeleton.vertebrae - rng.uniform(1, 4), oesophagus - 2]
-    retrocrural = smooth_union(frame, around, 3.0)
+    around = [aorta_wall - rng.uniform(0.5, 3), skeleton.vertebrae - rng.uniform(0.5, 3), oesophagus - 0.5, azygos - 1]
+    retrocrural = smooth_union(frame, around, 4.0) + rng.uniform(0, 2)
     outline = smooth_union(frame, members, 4.0) + smooth_noise(rng, frame, 30.0) * 1.5
     return Mediastinum(
         outline=outline, retrocrural=retrocrural, descending=aorta_wall, descending_lumen=aorta,

@@ -87,7 +87,7 @@ def _draw_body(seed: int, frame: Frame, ranges: AnatomyRanges, atlas: HeartAtlas
     skeleton = draw_skeleton(rng, chest, heart, ranges.body)
     middle = draw_mediastinum(stream(seed, Stream.MEDIASTINUM), heart, chest, skeleton)
     skeleton = wear(stream(seed, Stream.SPINE), skeleton, middle.descending, frame, ranges.body)
-    abdomen = draw_abdomen(stream(seed, Stream.ABDOMEN), heart, chest)
+    abdomen = draw_abdomen(stream(seed, Stream.ABDOMEN), heart, chest, skeleton.back_muscle)
     lung = torch.stack([chest.cavity, -middle.outline, -abdomen.below, -skeleton.back_muscle]).amax(dim=0)
     return Body(
         heart=heart, courses=courses, chest=chest, skeleton=skeleton, mediastinum=middle, abdomen=abdomen, lung=lung
