@@ -188,3 +188,10 @@ def test_never_silent(one: dict[str, float], other: dict[str, float]) -> None:
     assert bool(found.reasons) == (found.tier is not Tier.CONCORDANT)
     if found.tier.flagged:
         assert found.lesions or found.absent
+
+
+def test_a_total_below_its_own_parts_names_every_lesion() -> None:
+    vessels = {"LM": 0.0, "LAD": 150.0, "LCX": 0.0, "RCA": 30.0}
+    found = compare(ours(**vessels), human(**vessels, CAC=20.0), Limits())
+    assert (found.tier, found.lesions, found.absent) == (Tier.PRIORITY, (0, 1), ())
+    assert any("add up" in remark for remark in found.remarks)
