@@ -9,12 +9,14 @@ import torch
 from scipy import ndimage
 
 from train.anatomy.coronaries import Course
-from train.anatomy.frame import Array, Frame, tube
+from train.anatomy.frame import Array, Frame, arc_length, tube
 from train.anatomy.heart import Heart
 
 _STEPS = 3
 _PROBE_MM = 1.5
 _SHEATH_MM = 1.2
+_NEAR_MM, _FADE_MM = 18.0, 8.0  # the first part of a course
+_NEAR_SIGMA = 4.0  # in points, about a millimetre apart
 
 
 def settle(courses: tuple[Course, ...], heart: Heart) -> tuple[Course, ...]:
@@ -41,9 +43,18 @@ def _floated(course: Course, walls: np.ndarray, frame: Frame) -> Array:
         if not missing.any():
             break
         points += missing[:, None] * _outward(walls, frame, points)
-    smooth = ndimage.gaussian_filter1d(points, 1.5, axis=0, mode="nearest")
-    smooth[0] = points[0]
-    return np.asarray(smooth)
+    return _smoothed(points)
+
+
+def _smoothed(points: Array) -> Array:
+    """Lightly smoothed, more so near the start, where leaving the aorta or a fork makes kinks; the start stays."""
+    lead = min(len(points) - 1, round(4 * _NEAR_SIGMA))
+    mirrored = np.concatenate([2 * points[0] - points[lead:0:-1], points])  # keeps the start where it is
+    light, strong = (
+        ndimage.gaussian_filter1d(mirrored, sigma, axis=0, mode="nearest")[lead:] for sigma in (1.5, _NEAR_SIGMA)
+    )
+    share = np.clip((_NEAR_MM - arc_length(points)) / _FADE_MM, 0, 1)[:, None]
+    return np.asarray(share * strong + (1 - share) * light)
 
 
 def _outward(walls: np.ndarray, frame: Frame, points: Array) -> Array:
