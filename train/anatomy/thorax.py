@@ -117,7 +117,7 @@ class Skeleton:
 def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: BodyRanges) -> Skeleton:
     """Spine with discs and processes, ribs with costal cartilage, sternum down to the xiphoid."""
     cortical = rng.uniform(*body.cortical_hu)
-    marrow = rng.uniform(*body.trabecular_hu) + smooth_noise(rng, chest.frame, 5.0) * rng.uniform(15, 55)
+    marrow = rng.uniform(*body.trabecular_hu) + smooth_noise(rng, chest.frame, 5.0) * rng.uniform(25, 90)
     muscle = _back_muscle(rng, chest)
     half_y = rng.uniform(13, 18)
     vertebra = Vertebra(
@@ -170,6 +170,9 @@ def _spine(
     spurs = smooth_noise(rng, frame, 11.0) * rng.uniform(0.3, 2.0)
     oval = torch.sqrt(((x - chest.midline_mm) / half_x) ** 2 + ((y - middle_y) / half_y) ** 2)
     bodies = (oval / waist - 1) * half_y + spurs
+    broken = (0.7 + 0.4 * smooth_noise(rng, frame, 5.0)).clamp(0.1, 1.0)
+    to_disc = (torch.remainder(level + 0.4, 1.0) - 0.5).abs() * pitch - 0.1 * pitch
+    plate = ((to_disc - 0.8).abs() - rng.uniform(0.6, 1.3)).expand(frame.shape)
     disc = ((level < 0.2).float() * 3 - 1.5).expand(frame.shape)
     canal_y = middle_y + half_y + 8
     canal = torch.sqrt(((x - chest.midline_mm) / 1.2) ** 2 + (y - canal_y) ** 2) - 8
@@ -181,9 +184,10 @@ def _spine(
     processes = torch.minimum(torch.maximum(torch.minimum(spinous, transverse), slabs), arch)
     layers = [
         Layer(distance=bodies, hu=marrow),
-        Layer(distance=bodies, hu=cortical * 0.7, band_mm=(-rng.uniform(0.8, 1.9), 0.0)),
+        Layer(distance=bodies, hu=cortical * 0.8, band_mm=(-rng.uniform(1.2, 3.2), 0.0), opacity=broken),
         Layer(distance=torch.maximum(bodies, -disc), hu=rng.uniform(65, 110)),
-        Layer(distance=processes, hu=rng.uniform(150, 350)),
+        Layer(distance=torch.maximum(bodies, plate), hu=cortical * rng.uniform(0.4, 0.9), opacity=broken),
+        Layer(distance=processes, hu=rng.uniform(150, 350) + 1.5 * (marrow - marrow.mean())),
         Layer(distance=processes, hu=cortical, band_mm=(-rng.uniform(1.2, 2.4), 0.0)),
         Layer(distance=canal.expand(frame.shape), hu=30.0),
     ]
