@@ -22,8 +22,10 @@ def lung_layers(rng: np.random.Generator, lung: Tensor, chest: Chest, body: Body
     back = chest.centre_y_mm + chest.half_depth_mm
     if rng.random() < body.dependent_lung:
         rim = lung + rng.uniform(3, 22) + smooth_noise(rng, chest.frame, 20.0) * 5  # > 0 near the lung's border
-        rim = torch.maximum(lung, torch.maximum(-rim, back - rng.uniform(15, 60) - y))
-        layers.append(Layer(distance=rim, hu=rng.uniform(-600, -50), opacity=rng.uniform(0.3, 1.0)))
+        rim = torch.maximum(lung, -rim)
+        front, span = back - rng.uniform(15, 60), rng.uniform(10, 40)
+        graded = ((y - front + 6 * smooth_noise(rng, chest.frame, 18.0)) / span).clamp(0, 1)  # no line at its front
+        layers.append(Layer(distance=rim, hu=rng.uniform(-600, -50), opacity=graded * rng.uniform(0.3, 1.0)))
     if rng.random() < body.pleural_fluid:
         level = back - rng.uniform(5, 45) + 6 * torch.cos((x - chest.midline_mm) / 35) + chest.frame.axis(0) * 0.25
         side = (x - chest.midline_mm) * float(rng.choice([-1.0, 1.0])) if rng.random() < 0.5 else torch.zeros_like(x)
