@@ -73,7 +73,7 @@ def _over_diaphragm(
         domes.append(top - rng.uniform(14, 34) * off**2)
     dome = torch.maximum(*domes) + smooth_noise(rng, frame, 40.0, "z") * 3.0 - drop * near**2
     apart = torch.sqrt((y - float(heart.centre_mm[1])) ** 2 + (x - float(heart.centre_mm[2])) ** 2)
-    seat = float(heart.low_mm[0]) + rng.uniform(4, 12) - (apart - 36).clamp(min=0) * rng.uniform(0.6, 1.2)
+    seat = float(heart.low_mm[0]) + rng.uniform(4, 12) - (apart - 43).clamp(min=0) * rng.uniform(0.5, 1.1)
     slope = torch.where(dome > seat, 2 * drop * near / reach, torch.full_like(dome, 0.8))
     return (z - torch.maximum(dome, seat)) / torch.sqrt(1.3 + slope**2)
 
