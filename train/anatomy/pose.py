@@ -70,7 +70,7 @@ class Pose:
 def draw_pose(rng: np.random.Generator, frame: Frame, atlas: HeartAtlas, ranges: HeartRanges) -> Pose:
     """Draw position, size, rotation, chamber proportions and a smooth warp."""
     size = rng.uniform(*ranges.scale)
-    scales = size * rng.uniform(*ranges.axis_scale, size=3)
+    scales = size * rng.uniform(*ranges.axis_scale, size=3) * np.array([1.0, ranges.depth, 1.0])
     angles = np.clip(rng.standard_normal(3), -2, 2) * np.asarray(ranges.rotation_sd_deg)
     rotation = Rotation.from_euler("zyx", angles, degrees=True).as_matrix()
     matrix = np.diag(1 / scales) @ rotation.T
