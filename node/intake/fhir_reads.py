@@ -15,9 +15,10 @@ from typing import Any, Final
 from node.domain.errors import Malformed, Refused
 from node.domain.human_read import HumanRead, ReadSource, ReadStatus, StudyKey
 from node.domain.region_names import region_named
+from node.domain.versions import version_at
 from node.intake.code_map import CodeMap, Target, in_unit
 from node.intake.drafts import LONGEST_FIELD, scores_of
-from node.intake.figures import moment, version_at
+from node.intake.figures import moment
 from node.intake.json_reads import json_document
 from node.intake.parsed import Faults, Parsed, quoted
 

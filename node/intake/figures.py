@@ -15,7 +15,6 @@ _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
 _LIMIT: Final = re.compile(r"[<>≤≥~]")
 _LETTERS: Final = re.compile(r"[0-9][OoIl]|[OoIl][0-9]")
 _GERMAN: Final = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LONGEST_TIME: Final = 40
 
 
@@ -74,8 +73,3 @@ def moment(text: str, zone: tzinfo) -> datetime:
     except (ValueError, OverflowError) as error:
         raise Malformed(f"{quoted(word)} is no time such as 2026-03-04T10:15:00+01:00") from error
     return time
-
-
-def version_at(time: datetime) -> int:
-    """A version number from a time, for sources that count none: seconds since the year 2000, at least 1."""
-    return max(1, int((time - _EPOCH).total_seconds()))

@@ -16,9 +16,10 @@ from typing import Final
 from node.domain.errors import Malformed, Refused
 from node.domain.human_read import Confidence, HumanRead, ReadSource, ReadStatus, StudyKey
 from node.domain.region_names import region_named
+from node.domain.versions import version_at
 from node.intake.code_map import CodeMap, Target, in_unit
 from node.intake.drafts import LONGEST_FIELD, scores_of
-from node.intake.figures import figure, version_at
+from node.intake.figures import figure
 from node.intake.hl7_message import MOST_BYTES, Message, Segment, parse, time_of
 from node.intake.parsed import Faults, Parsed, quoted
 from node.intake.report_text import scores_in
