@@ -75,6 +75,7 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
         "aorta_wall": cavities["AO"] - rng.uniform(1.2, 2.0),
         "pulmonary_wall": cavities["PA"] - rng.uniform(1.0, 1.6),
     }
+    cavae = _part_atria(rng, walls, cavae, fields[FIELDS.index("PERICARDIUM")], pose)
     soft = torch.stack(list(walls.values())).amin(dim=0)
     pericardium = _pericardium(rng, fields[FIELDS.index("PERICARDIUM")], soft, pose, ranges)
     muscle = torch.stack([walls[name] for name in ("lv_wall", "rv_wall", "la_wall", "ra_wall")]).amin(dim=0)
@@ -87,6 +88,25 @@ def place_heart(rng: np.random.Generator, pose: Pose, atlas: HeartAtlas, ranges:
         aortic_height=_aortic_height(atlas, where), centre_mm=corners.mean(axis=0),
         low_mm=corners.min(axis=0), high_mm=corners.max(axis=0),
     )  # fmt: skip
+
+
+def _part_atria(
+    rng: np.random.Generator, walls: dict[str, Tensor], cavae: Tensor, spanned: Tensor, pose: Pose
+) -> Tensor:
+    """Wedges of fat between atria and ventricles and between the atria, open to the surface.
+
+    The atria of ``walls`` are changed, and the venae cavae that make way are given back. A wedge reaches as deep as
+    ``spanned``, the distance to a surface that bridges the grooves, allows.
+    """
+    stout = 0.4 + 0.6 * pose.proportions.fat
+    groove, septal = rng.uniform(1.5, 5.0) * stout, rng.uniform(0.0, 4.0) * stout
+    depth = rng.uniform(9, 18)
+    wedge = 1 + spanned.clamp(max=0) / depth  # 1 at the surface, 0 at the depth
+    ventricles = torch.minimum(walls["lv_wall"], walls["rv_wall"])
+    walls["la_wall"] = torch.maximum(walls["la_wall"], groove * wedge - ventricles)
+    walls["ra_wall"] = torch.maximum(walls["ra_wall"], groove * wedge - ventricles)
+    walls["ra_wall"] = torch.maximum(walls["ra_wall"], septal * wedge - walls["la_wall"])
+    return torch.maximum(cavae, torch.maximum(groove * wedge - ventricles, septal * wedge - walls["la_wall"]))
 
 
 def _pericardium(rng: np.random.Generator, spanned: Tensor, soft: Tensor, pose: Pose, ranges: HeartRanges) -> Tensor:
