@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +68,13 @@ class CasesBook(Store):
             latest=row.latest,
             decisions=history,
         )
+
+    def reasons_of(self, comparison_ids: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+        """The reasons of each of some comparisons, for a page of the worklist."""
+        columns = comparison_contents.c
+        query = select(columns.comparison_id, columns.content).where(columns.comparison_id.in_(comparison_ids))
+        with self._database.reading() as connection:
+            return {row.comparison_id: loads(row.content).reasons for row in connection.execute(query).all()}
 
     def case_of_study(self, study_uid: str) -> CaseRow | None:
         """The case of a study, None while nothing was compared."""

@@ -1,0 +1,1 @@
+"""The page for people: log-in, worklist, users, audit trail. The only importer of FastAPI."""

@@ -1,0 +1,100 @@
+"""The audit trail: who did what, when, to what. For administrators."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from node.domain.people import AuditEntry
+from node.storage.ledger import Ledger
+from node.web.auth import Admin
+from node.web.house import house_of
+from node.web.paging import Paging
+from node.web.rendering import render
+from node.web.trail import Action, record
+
+router = APIRouter(prefix="/audit")
+_ROWS: Final = 100
+_BATCH: Final = 1000
+_Words = Annotated[str, Query(max_length=200)]
+
+
+@router.get("")
+def trail(
+    request: Request,
+    visitor: Admin,  # noqa: ARG001 - asks for the role
+    actor: _Words = "",
+    subject: _Words = "",
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
+    verify: bool = False,  # noqa: FBT001, FBT002 - a name in the address
+) -> Response:
+    """Entries, newest first. ``verify`` walks the whole chain, which takes a moment."""
+    ledger = house_of(request).ledger
+    actor, subject = actor.strip(), subject.strip()
+    found = ledger.audit_entries(actor=actor, subject=subject, limit=_ROWS + 1, offset=(page - 1) * _ROWS)
+    content = {
+        "entries": [(entry, _words(entry)) for entry in found[:_ROWS]],
+        "actor": actor,
+        "subject": subject,
+        "paging": Paging(request, page=page, more=len(found) > _ROWS),
+        "verified": verify,
+        "chain_faults": ledger.verify_audit() if verify else (),
+        "head": ledger.audit_head(),
+    }
+    return render(request, "audit.html", content)
+
+
+@router.get("/export.csv")
+def export(request: Request, visitor: Admin, actor: _Words = "", subject: _Words = "") -> Response:
+    """All of it, or what the filter leaves, with the hashes: whoever has it can check the chain."""
+    record(request, visitor.name, Action.AUDIT_EXPORTED, actor=actor or None, about=subject or None)
+    rows = _rows(house_of(request).ledger, actor.strip(), subject.strip())
+    headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _rows(ledger: Ledger, actor: str, subject: str) -> Iterator[str]:
+    """CSV in batches. Entries are numbered and only added: each batch ends where the next begins."""
+    yield _line(("number", "at", "actor", "action", "subject", "detail", "previous", "sha256"))
+    last, offset = None, 0
+    while batch := ledger.audit_entries(actor=actor, subject=subject, limit=_BATCH, offset=offset):
+        offset += len(batch)
+        for entry in batch:
+            if last is not None and entry.number >= last:
+                continue  # entries added meanwhile push the older ones into the next batch again
+            last = entry.number
+            yield _line(
+                (
+                    entry.number,
+                    entry.at.isoformat(),
+                    _cell(entry.actor),
+                    entry.action,
+                    _cell(entry.subject),
+                    json.dumps(dict(entry.detail)),
+                    entry.previous,
+                    entry.sha256,
+                )
+            )
+
+
+def _line(values: tuple[object, ...]) -> str:
+    target = io.StringIO()
+    csv.writer(target).writerow(values)
+    return target.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: what stands here may have been typed into the log-in."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+def _words(entry: AuditEntry) -> str:
+    """The detail of an entry in a line, without the address, which has its own column."""
+    return ", ".join(f"{name} {value}" for name, value in entry.detail.items() if name != "address" and value != "")

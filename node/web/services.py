@@ -1,0 +1,56 @@
+"""What the pages stand on, handed in from outside: they open no file and no database themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from node.domain.errors import Permanent
+from node.domain.human_read import HumanRead
+from node.domain.read_history import Recorded
+from node.stages.scans import Scan, ScanKey, Scans
+from node.storage.storage import Storage
+
+Take = Callable[[bytes, Sequence[HumanRead], str], tuple[Recorded, ...]]
+
+
+def _no_echo(name: str) -> None:
+    raise KeyError(name)
+
+
+def _no_take(_data: bytes, _reads: Sequence[HumanRead], _from_whom: str) -> tuple[Recorded, ...]:
+    raise Permanent("this node takes no reads by the page")
+
+
+class _NoScans:
+    def get(self, _key: ScanKey) -> Scan:
+        raise Permanent("this node keeps no images to be shown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything a page may ask.
+
+    Attributes
+    ----------
+    storage
+        Ledger (cases, reads, decisions, people, audit trail), spool and outbox.
+    version
+        Of this software, for the foot of the page.
+    destinations
+        Names of the destinations, in the order of the settings.
+    echo
+        Asks a destination by its name whether it is there; raises NodeError if it does not answer.
+    scans
+        Decoded series for the viewer (``node.stages.stored_scans.StoredScans``).
+    take_reads
+        Takes human reads in with the original they were found in (``node.stages.intake.Intake.take_all``).
+
+    """
+
+    storage: Storage
+    version: str = ""
+    destinations: tuple[str, ...] = ()
+    echo: Callable[[str], None] = field(default=_no_echo)
+    scans: Scans = field(default_factory=_NoScans)
+    take_reads: Take = field(default=_no_take)
