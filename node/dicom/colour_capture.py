@@ -8,7 +8,7 @@ place in the scan is not said beyond doubt is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Final
@@ -121,28 +121,31 @@ def _pictures(elements: Elements, syntax: str, ct: CtContext) -> list[_Picture]:
     frames = elements.integer("NumberOfFrames") or 1
     if not 1 <= frames <= _MOST_FRAMES:
         raise Refused(f"{frames} frames; up to {_MOST_FRAMES} are read")
-    places = [_place(elements, number, frames, ct) for number in range(frames)]
+    places = _places(elements, frames, ct)
     rgb = _rgb(elements, syntax, frames)
     return [_Picture(rgb=rgb[number], place=place) for number, place in enumerate(places)]
 
 
-def _place(elements: Elements, number: int, frames: int, ct: CtContext) -> int:
-    """The slice a frame shows: by its own geometry, else by the one source image it names."""
-    groups = groups_of(elements, number)
-    owns = elements.items("PerFrameFunctionalGroupsSequence")
-    geometry = geometry_of(elements, elements, elements, elements)
-    if len(owns) == frames and macro(groups, "PlanePositionSequence") is not None:
-        geometry = frame_geometries(elements)[number]
-    elif frames > 1:
-        geometry = replace(geometry, position_lps_mm=None)
-    try:
-        if geometry.position_lps_mm is not None:
-            return ct.slice_at(geometry)
-        derivation = macro(groups, "DerivationImageSequence") if len(owns) == frames else None
-        sources = (derivation or elements).items("SourceImageSequence") if derivation or frames == 1 else []
-        return _source_slice(sources, (geometry.rows, geometry.columns), ct)
-    except Refused as error:
-        raise Refused(f"picture {number + 1}: its place in the scan is not resolved: {error}") from error
+def _places(elements: Elements, frames: int, ct: CtContext) -> list[int]:
+    """The slice each frame shows: by its own geometry, else by the one source image it names."""
+    own = elements.items("PerFrameFunctionalGroupsSequence")
+    shared = groups_of(elements, None)
+    groups = [[one, *shared] for one in own] if len(own) == frames else [[] for _ in range(frames)]
+    placed = frame_geometries(elements) if len(own) == frames else ()
+    alone = geometry_of(elements, elements, elements, elements)
+    shape, places = (alone.rows, alone.columns), []
+    for number, held in enumerate(groups):
+        geometry = placed[number] if macro(held, "PlanePositionSequence") else alone if frames == 1 else None
+        derivation = macro(held, "DerivationImageSequence") or (elements if frames == 1 else None)
+        try:
+            if geometry is not None and geometry.position_lps_mm is not None:
+                places.append(ct.slice_at(geometry))
+            else:
+                sources = [] if derivation is None else derivation.items("SourceImageSequence")
+                places.append(_source_slice(sources, shape, ct))
+        except Refused as error:
+            raise Refused(f"picture {number + 1}: its place in the scan is not resolved: {error}") from error
+    return places
 
 
 def _source_slice(sources: list[Elements], shape: tuple[int, int], ct: CtContext) -> int:
@@ -191,8 +194,8 @@ def _masks(
     for picture, marked in zip(pictures, numbers, strict=True):
         calcium = ct.volume.hu[picture.place] >= ct.definition.threshold_hu
         pieces, count = ndimage.label(calcium, _FOUR)
-        votes = np.zeros((len(colours) + 1, count + 1), np.int64)
-        np.add.at(votes, (marked.ravel(), pieces.ravel()), 1)
+        pairs = marked.astype(np.int64) * (count + 1) + pieces
+        votes = np.bincount(pairs.ravel(), minlength=(len(colours) + 1) * (count + 1)).reshape(-1, count + 1)
         sizes, votes[0] = votes.sum(axis=0), 0
         share = votes.sum(axis=0) / np.maximum(sizes, 1)
         owner = np.where(share >= _LEAST_SHARE, votes.argmax(axis=0), 0)

@@ -18,15 +18,6 @@ _ROUNDS: Final = 25
 _SETTLED: Final = 1e-4
 
 
-def hues_deg(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Hue in degrees of every pixel (..., 3), and which of them are coloured at all."""
-    values = rgb.astype(np.float64)
-    red, green, blue = values[..., 0], values[..., 1], values[..., 2]
-    coloured = values.max(axis=-1) - values.min(axis=-1) >= LEAST_CHROMA
-    hue = np.degrees(np.arctan2(np.sqrt(3.0) * (green - blue), 2 * red - green - blue)) % 360
-    return hue, coloured
-
-
 def vessels_by_hue(
     rgb: NDArray[np.uint8], colours: Mapping[str, tuple[int, int, int]]
 ) -> tuple[NDArray[np.uint8], int]:
@@ -38,30 +29,35 @@ def vessels_by_hue(
         uint8 (..., 3).
 
     """
-    hue, coloured = hues_deg(rgb)
-    found = np.zeros(hue.shape, np.uint8)
-    if not coloured.any():
-        return found, 0
-    wanted, known = hues_deg(np.asarray(list(colours.values()), np.uint8))
-    wanted, numbers = wanted[known], np.flatnonzero(known) + 1
-    if not wanted.size:
+    coloured = _coloured(rgb)
+    found = np.zeros(coloured.shape, np.uint8)
+    palette = np.asarray(list(colours.values()), np.uint8)
+    known = _coloured(palette)
+    if not coloured.any() or not known.any():
         return found, int(coloured.sum())
-    cluster, centres = _clusters(_on_circle(hue[coloured]), _on_circle(wanted))
-    likeness = centres @ _on_circle(wanted).T
-    nearest = numbers[likeness.argmax(axis=1)]
-    near = likeness.max(axis=1) >= np.cos(np.radians(_FARTHEST_DEG))
-    named = np.where(near, nearest, 0).astype(np.uint8)[cluster]
+    wanted, numbers = _on_circle(palette[known]), np.flatnonzero(known) + 1
+    points = _on_circle(rgb[coloured])
+    cluster, centres = _clusters(points, wanted)
+    likeness = centres @ wanted.T
+    nearest, near = likeness.argmax(axis=1), likeness.max(axis=1) >= np.cos(np.radians(_FARTHEST_DEG))
+    named = np.where(near, numbers[nearest], 0).astype(np.uint8)[cluster]
     # a pixel far from the colour its cluster goes by is a mixture at a border, or another colour
-    own = _on_circle(wanted)[np.searchsorted(numbers, np.maximum(named, numbers[0]))]
-    away = (_on_circle(hue[coloured]) * own).sum(axis=1) < np.cos(np.radians(2 * _FARTHEST_DEG))
+    away = (points * wanted[nearest[cluster]]).sum(axis=1) < np.cos(np.radians(2 * _FARTHEST_DEG))
     named[away] = 0
     found[coloured] = named
     return found, int((named == 0).sum())
 
 
-def _on_circle(hue: NDArray[np.float64]) -> NDArray[np.float64]:
-    radians = np.radians(hue)
-    return np.stack([np.cos(radians), np.sin(radians)], axis=-1)
+def _coloured(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which pixels (..., 3) are no grey."""
+    return np.asarray(rgb.max(axis=-1) - rgb.min(axis=-1) >= LEAST_CHROMA)
+
+
+def _on_circle(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Unit vectors (n, 2) in the direction of the hue of coloured pixels (n, 3)."""
+    red, green, blue = rgb.astype(np.float64).T
+    hue = np.stack([2 * red - green - blue, np.sqrt(3.0) * (green - blue)], axis=-1)
+    return np.asarray(hue / np.linalg.norm(hue, axis=-1, keepdims=True))
 
 
 def _clusters(points: NDArray[np.float64], start: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
