@@ -55,12 +55,22 @@ def draw_abdomen(rng: np.random.Generator, heart: Heart, chest: Chest, back_musc
     return Abdomen(below=below, liver=liver, stomach=stomach, gas=gas, spleen=spleen)
 
 
+def _beside(heart: Heart, chest: Chest) -> Tensor:
+    """Distance in plane from the line between the heart's middle and the crura, over which no lung reaches across."""
+    _, y, x = heart.frame.coordinates()
+    start = heart.centre_mm[1:]
+    along = np.array([chest.spine_front_mm - 42, chest.midline_mm - 22]) - start
+    off_y, off_x = y - float(start[0]), x - float(start[1])
+    share = ((off_y * float(along[0]) + off_x * float(along[1])) / float(along @ along)).clamp(0, 1)
+    return torch.sqrt((off_y - share * float(along[0])) ** 2 + (off_x - share * float(along[1])) ** 2)
+
+
 def _over_diaphragm(
     rng: np.random.Generator, heart: Heart, chest: Chest, back_muscle: Tensor, tops: tuple[float, float]
 ) -> Tensor:
     """Signed height over the diaphragm: a dome on each side, the heart's seat, deep recesses at the back and sides."""
     frame = heart.frame
-    z, y, x = frame.coordinates()
+    z, _, x = frame.coordinates()
     inward = torch.minimum(-chest.cavity, back_muscle)  # from wall and back muscle
     towards_back = ((1 - torch.cos(chest.angle)) / 2) ** 1.5
     drop = rng.uniform(2, 22) * (1 - towards_back) + rng.uniform(55, 110) * towards_back
@@ -72,7 +82,7 @@ def _over_diaphragm(
         off = (x - chest.midline_mm - side * half * rng.uniform(0.8, 1.1)) / half
         domes.append(top - rng.uniform(14, 34) * off**2)
     dome = torch.maximum(*domes) + smooth_noise(rng, frame, 40.0, "z") * 3.0 - drop * near**2
-    apart = torch.sqrt((y - float(heart.centre_mm[1])) ** 2 + (x - float(heart.centre_mm[2])) ** 2)
+    apart = _beside(heart, chest)
     seat = float(heart.low_mm[0]) + rng.uniform(4, 12) - (apart - 43).clamp(min=0) * rng.uniform(0.5, 1.1)
     slope = torch.where(dome > seat, 2 * drop * near / reach, torch.full_like(dome, 0.8))
     return (z - torch.maximum(dome, seat)) / torch.sqrt(1.3 + slope**2)
