@@ -53,7 +53,7 @@ def draw_chest(rng: np.random.Generator, heart: Heart, body: BodyRanges) -> Ches
     z, y, x = frame.coordinates()
     midline = heart.centre_mm[2] - rng.uniform(8, 30)
     spine_front = heart.high_mm[1] + rng.uniform(6, 24)
-    front = heart.low_mm[1] - rng.uniform(2, 16)
+    front = heart.low_mm[1] - rng.uniform(2.5, 12)
     depth = (spine_front - front + rng.uniform(40, 75)) / 2
     centre_y = front + depth
     width = depth * rng.uniform(1.25, 1.6)
@@ -117,7 +117,8 @@ class Skeleton:
 def draw_skeleton(rng: np.random.Generator, chest: Chest, heart: Heart, body: BodyRanges) -> Skeleton:
     """Spine with discs and processes, ribs with costal cartilage, sternum down to the xiphoid."""
     cortical = rng.uniform(*body.cortical_hu)
-    marrow = rng.uniform(*body.trabecular_hu) + smooth_noise(rng, chest.frame, 5.0) * rng.uniform(25, 90)
+    marrow = rng.uniform(*body.trabecular_hu) + smooth_noise(rng, chest.frame, 5.0) * rng.uniform(25, 80)
+    marrow = marrow.clamp(min=-20.0)
     muscle = _back_muscle(rng, chest)
     half_y = rng.uniform(13, 18)
     vertebra = Vertebra(
