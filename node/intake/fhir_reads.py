@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Final
+from typing import Final
 
 from node.domain.errors import Malformed, Refused
 from node.domain.human_read import HumanRead, ReadSource, ReadStatus, StudyKey
@@ -18,12 +18,12 @@ from node.domain.region_names import region_named
 from node.domain.versions import version_at
 from node.intake.code_map import CodeMap, Target, in_unit
 from node.intake.drafts import LONGEST_FIELD, scores_of
+from node.intake.fhir_resources import Resource, Resources, object_of, objects_of, text_of, typed
 from node.intake.figures import moment
 from node.intake.json_reads import json_document
 from node.intake.parsed import Faults, Parsed, quoted
 
 MOST_BYTES: Final = 4_000_000
-_MOST_RESOURCES: Final = 5_000
 _UID: Final = re.compile(r"(?:urn:oid:)?([0-9]+(?:\.[0-9]+)+)")
 _STATUS: Final = {
     "final": ReadStatus.FINAL,
@@ -42,7 +42,6 @@ _BODY_SITES: Final[Mapping[str, str]] = {
     "34202007": "AV",
     "113262008": "TA",
 }
-Resource = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def read_fhir(data: bytes, site: FhirSite | None = None) -> Parsed:
     document = json_document(data, site.most_bytes)
     if not isinstance(document, dict):
         raise Malformed("a FHIR resource is an object")
-    resources = _Resources.of(document)
+    resources = Resources.of(document)
     if document.get("resourceType") not in ("Bundle", "DiagnosticReport", "Observation"):
         raise Refused("resourceType: only DiagnosticReport, Observation and Bundles of them are read")
     faults, reads = Faults(), []
@@ -85,88 +84,10 @@ def read_fhir(data: bytes, site: FhirSite | None = None) -> Parsed:
     return faults.parsed(reads, [] if reads or faults.count else ["no calcium score in the resource"])
 
 
-def _list(owner: Resource, name: str) -> list[Any]:
-    value = owner.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise Malformed(f"{name}: a list is needed")
-    return value
-
-
-def _objects(owner: Resource, name: str) -> list[Resource]:
-    held = _list(owner, name)
-    if not all(isinstance(one, dict) for one in held):
-        raise Malformed(f"{name}: a list of objects is needed")
-    return held
-
-
-def _object(owner: Resource, name: str) -> Resource:
-    value = owner.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise Malformed(f"{name}: an object is needed")
-    return value or {}
-
-
-def _text(owner: Resource, name: str) -> str:
-    value = owner.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Malformed(f"{name}: a text is needed")
-    return (value or "").strip()[:LONGEST_FIELD]
-
-
-@dataclass(frozen=True, slots=True)
-class _Resources:
-    """All resources of a document: in order with their place, and by what refers to them."""
-
-    ordered: list[tuple[str, Resource]]
-    by_reference: Mapping[str, Resource]
-
-    @classmethod
-    def of(cls, document: Resource) -> _Resources:
-        ordered: list[tuple[str, Resource]] = []
-        known: dict[str, Resource] = {}
-        entries = _objects(document, "entry") if document.get("resourceType") == "Bundle" else []
-        tops = [("", document, "")] if not entries else []
-        tops += [(f"entry[{at}]", _object(one, "resource"), _text(one, "fullUrl")) for at, one in enumerate(entries)]
-        for place, one, url in tops:
-            inner = [(f"{place}.contained[{at}]", each) for at, each in enumerate(_objects(one, "contained"))]
-            ordered += [(place, one), *((where.strip("."), each) for where, each in inner)]
-            known.update({url: one, f"{_text(one, 'resourceType')}/{_text(one, 'id')}": one})
-        if len(ordered) > _MOST_RESOURCES:
-            raise Refused(f"{len(ordered)} resources; up to {_MOST_RESOURCES} are read")
-        return cls(ordered, known)
-
-    def reports(self) -> Iterator[tuple[str, Resource, list[tuple[str, Resource]]]]:
-        """(place, report or lone observation, its observations with their places)."""
-        told: set[int] = set()
-        for place, one in self.ordered:
-            if one.get("resourceType") != "DiagnosticReport":
-                continue
-            results = one.get("result")
-            referred = [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-            found = [self.find(each, one) for each in referred]
-            told |= {id(each) for each in found if each is not None}
-            places = {id(each): where for where, each in self.ordered}
-            yield place, one, [(places.get(id(each), place), each) for each in found if each is not None]
-        for place, one in self.ordered:
-            if one.get("resourceType") == "Observation" and id(one) not in told:
-                yield place, one, [(place, one)]
-
-    def find(self, reference: Resource, owner: Resource) -> Resource | None:
-        """What a Reference of ``owner`` points to, if it is in the document; '#' names what the owner contains."""
-        name = reference.get("reference")
-        if not isinstance(name, str) or not name:
-            return None
-        if name.startswith("#"):
-            return next((one for one in _objects(owner, "contained") if one.get("id") == name[1:]), None)
-        return self.by_reference.get(name)
-
-
 @dataclass(frozen=True, slots=True)
 class _Reader:
     site: FhirSite
-    resources: _Resources
+    resources: Resources
     faults: Faults
     place: str
     report: Resource
@@ -183,8 +104,8 @@ class _Reader:
                 self.faults.add(place or "Observation", str(error))
         if not spoken and self.faults.count == before:
             return None
-        status = _STATUS.get(_text(self.report, "status"), ReadStatus.PRELIMINARY)
-        place = self.place or _text(self.report, "resourceType")
+        status = _STATUS.get(text_of(self.report, "status"), ReadStatus.PRELIMINARY)
+        place = self.place or text_of(self.report, "resourceType")
         scores, key, at = scores_of(amounts, place, self.faults), self._key(), self._time()
         if self.faults.count > before:
             return None
@@ -206,7 +127,7 @@ class _Reader:
     def _take(self, one: Resource, place: str, amounts: dict[tuple[str, str], float]) -> bool:
         """Take the values of an observation and its components; says whether one was a score of ours."""
         spoken = False
-        inner = [(f"{place}.component[{at}]", each) for at, each in enumerate(_objects(one, "component"))]
+        inner = [(f"{place}.component[{at}]", each) for at, each in enumerate(objects_of(one, "component"))]
         for where, part in [(place, one), *inner]:
             target = self._target(part, one)
             if target is None:
@@ -221,14 +142,14 @@ class _Reader:
         return spoken
 
     def _target(self, part: Resource, whole: Resource) -> Target | None:
-        codings = _objects(_object(part, "code"), "coding")
-        target = self.site.codes.find((_text(one, "system"), _text(one, "code")) for one in codings)
+        codings = objects_of(object_of(part, "code"), "coding")
+        target = self.site.codes.find((text_of(one, "system"), text_of(one, "code")) for one in codings)
         if target is None or target.region not in ("", "CAC"):
             return target
-        site = _object(whole, "bodySite")
-        names = [_BODY_SITES.get(_text(one, "code")) for one in _objects(site, "coding")]
-        names += [region_named(_text(one, "display")) for one in _objects(site, "coding")]
-        names.append(region_named(_text(site, "text")))
+        site = object_of(whole, "bodySite")
+        names = [_BODY_SITES.get(text_of(one, "code")) for one in objects_of(site, "coding")]
+        names += [region_named(text_of(one, "display")) for one in objects_of(site, "coding")]
+        names.append(region_named(text_of(site, "text")))
         known = next((name for name in names if name), "")
         if site and not known:
             raise Malformed("bodySite: no region that is known")
@@ -242,64 +163,67 @@ class _Reader:
 
     def _patient(self) -> tuple[str, str]:
         """(id, system) of the subject: the wanted system's, else a medical record number, else the first."""
-        subject = _object(self.report, "subject")
+        subject = object_of(self.report, "subject")
         whole = self.resources.find(subject, self.report) or {}
-        held = [one for one in (_object(subject, "identifier"), *_objects(whole, "identifier")) if _text(one, "value")]
+        held = [
+            one for one in (object_of(subject, "identifier"), *objects_of(whole, "identifier")) if text_of(one, "value")
+        ]
         held.sort(
-            key=lambda one: (_text(one, "system") != self.site.issuer if self.site.issuer else 0, not _typed(one, "MR"))
+            key=lambda one: (
+                text_of(one, "system") != self.site.issuer if self.site.issuer else 0,
+                not typed(one, "MR"),
+            )
         )
-        return (_text(held[0], "value"), _text(held[0], "system")) if held else ("", self.site.issuer)
+        return (text_of(held[0], "value"), text_of(held[0], "system")) if held else ("", self.site.issuer)
 
     def _references(self, *names: str) -> Iterator[Resource]:
         """Identifiers of what the report refers to under these names."""
         for name in names:
-            for reference in _objects(self.report, name):
-                yield _object(reference, "identifier")
-                yield from _objects(self.resources.find(reference, self.report) or {}, "identifier")
+            for reference in objects_of(self.report, name):
+                yield object_of(reference, "identifier")
+                yield from objects_of(self.resources.find(reference, self.report) or {}, "identifier")
 
     def _study_uid(self) -> str:
         studies = self._references("imagingStudy", "derivedFrom", "partOf", "basedOn")
-        for one in (*_objects(self.report, "identifier"), *studies):
-            if _text(one, "system") == "urn:dicom:uid":
-                found = _UID.fullmatch(_text(one, "value"))
+        for one in (*objects_of(self.report, "identifier"), *studies):
+            if text_of(one, "system") == "urn:dicom:uid":
+                found = _UID.fullmatch(text_of(one, "value"))
                 if found is None or len(found[1]) > 64:
-                    raise Malformed(f"identifier: {quoted(_text(one, 'value'))} is no UID")
+                    raise Malformed(f"identifier: {quoted(text_of(one, 'value'))} is no UID")
                 return found[1]
         return ""
 
     def _accession(self) -> str:
-        held = (*_objects(self.report, "identifier"), *self._references("basedOn", "imagingStudy", "derivedFrom"))
-        return next((_text(one, "value") for one in held if _typed(one, "ACSN")), "")
+        held = (*objects_of(self.report, "identifier"), *self._references("basedOn", "imagingStudy", "derivedFrom"))
+        return next((text_of(one, "value") for one in held if typed(one, "ACSN")), "")
 
     def _source_id(self) -> str:
-        own = [one for one in _objects(self.report, "identifier") if _text(one, "system") != "urn:dicom:uid"]
-        named = [f"{_text(one, 'system')}|{_text(one, 'value')}" for one in own if not _typed(one, "ACSN")]
-        kind = _text(self.report, "resourceType")
-        return named[0] if named else f"{kind}/{_text(self.report, 'id')}" if _text(self.report, "id") else ""
+        own = [one for one in objects_of(self.report, "identifier") if text_of(one, "system") != "urn:dicom:uid"]
+        named = [f"{text_of(one, 'system')}|{text_of(one, 'value')}" for one in own if not typed(one, "ACSN")]
+        kind = text_of(self.report, "resourceType")
+        return named[0] if named else f"{kind}/{text_of(self.report, 'id')}" if text_of(self.report, "id") else ""
 
     def _time(self) -> datetime | None:
-        said = _text(self.report, "issued") or _text(self.report, "effectiveDateTime")
+        said = text_of(self.report, "issued") or text_of(self.report, "effectiveDateTime")
         return moment(said, self.site.zone) if said else None
 
     def _version(self, at: datetime | None) -> int:
-        meta = _object(self.report, "meta")
-        count = _text(meta, "versionId")
+        meta = object_of(self.report, "meta")
+        count = text_of(meta, "versionId")
         if re.fullmatch(r"[1-9][0-9]{0,8}", count):
             return int(count)
-        updated = _text(meta, "lastUpdated")
+        updated = text_of(meta, "lastUpdated")
         when = moment(updated, self.site.zone) if updated else at
         return 1 if when is None else version_at(when)
 
     def _performer(self) -> str:
-        for one in (*_objects(self.report, "resultsInterpreter"), *_objects(self.report, "performer")):
-            name = _text(_object(one, "identifier"), "value") or _text(one, "display") or _text(one, "reference")
+        for one in (*objects_of(self.report, "resultsInterpreter"), *objects_of(self.report, "performer")):
+            name = (
+                text_of(object_of(one, "identifier"), "value") or text_of(one, "display") or text_of(one, "reference")
+            )
             if name:
                 return name
         return ""
-
-
-def _typed(identifier: Resource, code: str) -> bool:
-    return any(_text(one, "code") == code for one in _objects(_object(identifier, "type"), "coding"))
 
 
 def _value(part: Resource, target: Target) -> float | None:
@@ -307,10 +231,10 @@ def _value(part: Resource, target: Target) -> float | None:
     if "valueInteger" in part:
         amount, unit = part["valueInteger"], ""
     else:
-        quantity = _object(part, "valueQuantity")
-        if _text(quantity, "comparator"):
-            raise Malformed(f"{quoted(_text(quantity, 'comparator'))} is a limit, not a score")
-        amount, unit = quantity.get("value"), _text(quantity, "code") or _text(quantity, "unit")
+        quantity = object_of(part, "valueQuantity")
+        if text_of(quantity, "comparator"):
+            raise Malformed(f"{quoted(text_of(quantity, 'comparator'))} is a limit, not a score")
+        amount, unit = quantity.get("value"), text_of(quantity, "code") or text_of(quantity, "unit")
     if amount is None:
         if any(name.startswith("value") and name != "valueQuantity" for name in part):
             raise Malformed("a score is a valueQuantity or a valueInteger")

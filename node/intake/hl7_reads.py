@@ -8,7 +8,6 @@ that a general feed of results can be pointed here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
@@ -17,10 +16,10 @@ from node.domain.errors import Malformed, Refused
 from node.domain.human_read import Confidence, HumanRead, ReadSource, ReadStatus, StudyKey
 from node.domain.region_names import region_named
 from node.domain.versions import version_at
-from node.intake.code_map import CodeMap, Target, in_unit
+from node.intake.code_map import CodeMap, Target
 from node.intake.drafts import LONGEST_FIELD, scores_of
-from node.intake.figures import figure
-from node.intake.hl7_message import MOST_BYTES, Message, Segment, parse, time_of
+from node.intake.hl7_message import MOST_BYTES, Segment, parse, time_of
+from node.intake.hl7_results import Group, groups_of, person_named, value_of
 from node.intake.parsed import Faults, Parsed, quoted
 from node.intake.report_text import scores_in
 
@@ -91,48 +90,15 @@ def read_hl7(data: bytes, site: Hl7Site | None = None) -> Parsed:
     if _VERSION.fullmatch(message.header.text(12)) is None:
         raise Refused(f"MSH-12: HL7 version {quoted(message.header.text(12))} is not read")
     faults = Faults()
-    reads = [read for group in _groups(message) if (read := _Reader(group, site, faults).read()) is not None]
+    reads = [read for group in groups_of(message) if (read := _Reader(group, site, faults).read()) is not None]
     if faults.count:
         raise Malformed(faults.parsed([], []).refusal)
     return faults.parsed(reads, [] if reads else ["no calcium score in the message"])
 
 
 @dataclass(slots=True)
-class _Group:
-    """An OBR with what belongs to it; segments carry their number in the message."""
-
-    header: Segment
-    patient: Segment | None
-    order: Segment | None
-    request: Segment
-    number: int
-    rest: list[tuple[int, Segment]] = field(default_factory=list)
-
-    @property
-    def observations(self) -> Iterator[tuple[int, Segment]]:
-        return ((number, one) for number, one in self.rest if one.name == "OBX")
-
-
-def _groups(message: Message) -> list[_Group]:
-    groups: list[_Group] = []
-    patient: Segment | None = None
-    order: Segment | None = None
-    for number, segment in enumerate(message.segments, start=1):
-        if segment.name == "PID":
-            patient, order = segment, None
-        elif segment.name == "ORC":
-            order = segment
-        elif segment.name == "OBR":
-            groups.append(_Group(message.header, patient, order, segment, number))
-            order = None
-        elif groups:
-            groups[-1].rest.append((number, segment))
-    return groups
-
-
-@dataclass(slots=True)
 class _Reader:
-    group: _Group
+    group: Group
     site: Hl7Site
     faults: Faults
 
@@ -185,7 +151,7 @@ class _Reader:
                 remarks.append(f"{target.region}: the sender has withdrawn the value or has none")
                 continue
             try:
-                value = _value(one, target)
+                value = value_of(one, target)
             except Malformed as error:
                 self.faults.add(f"{place}, {target.region}", str(error))
                 continue
@@ -278,8 +244,8 @@ class _Reader:
         return f"{name[:LONGEST_FIELD]}/{request.text(4)[:64]}" if name else ""
 
     def _reader(self) -> str:
-        named = [_person(self.group.request.text(32, 1, 0, part) for part in (1, 2, 3))]
-        named += [_person(one.text(16, part) for part in (1, 2, 3)) for _, one in self.group.observations]
+        named = [person_named(self.group.request.text(32, 1, 0, part) for part in (1, 2, 3))]
+        named += [person_named(one.text(16, part) for part in (1, 2, 3)) for _, one in self.group.observations]
         return next((name for name in named if name), "")[:LONGEST_FIELD]
 
     def _time(self, segment: Segment, at: int) -> datetime | None:
@@ -288,24 +254,3 @@ class _Reader:
         except Malformed as error:
             self.faults.add(f"{segment.name}-{at}", str(error))
             return None
-
-
-def _person(parts: Iterator[str]) -> str:
-    return " ".join(part for part in parts if part)
-
-
-def _value(one: Segment, target: Target) -> float | None:
-    """The value of an observation in the unit of its quantity; None where it is empty."""
-    kind = one.text(2).upper()
-    if one.repetitions(5) > 1:
-        raise Malformed("OBX-5 has several values")
-    if kind == "SN":
-        parts: Sequence[str] = [one.text(5, at) for at in (1, 2, 3, 4)]
-        if parts[0] not in ("", "=") or parts[2] or parts[3]:
-            raise Malformed(f"{quoted(' '.join(parts).strip())} is a limit or a ratio, not a score")
-        text = parts[1]
-    else:
-        text = one.text(5)
-    if not text:
-        return None
-    return in_unit(figure(text, comma_is_common=kind != "NM"), target.quantity, one.text(6))

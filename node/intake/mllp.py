@@ -21,46 +21,14 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from node.domain.errors import Permanent, Retryable
-from node.intake.hl7_message import MOST_BYTES, AckCode, ack
+from node.intake.hl7_message import AckCode, ack
+from node.intake.mllp_wire import POLL_SECONDS, Closing, MllpLimits, Wire
 
 __all__ = ["AckCode", "MllpConfig", "MllpLimits", "MllpListener", "MllpPeer", "Reply"]
 
 log = logging.getLogger(__name__)
 
-_START: Final = b"\x0b"
-_END: Final = b"\x1c"
-_BETWEEN: Final = b"\r\n"
-_POLL_SECONDS: Final = 0.2
-_CHUNK: Final = 65_536
-_DRAIN_BYTES: Final = 64 * 1024 * 1024
-_DRAIN_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 2.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MllpLimits:
-    """What senders may ask of the listener.
-
-    Attributes
-    ----------
-    connections
-        At one time; one more is closed at once.
-    message_bytes
-        A longer message is answered with AR, and its connection closed.
-    idle_seconds
-        Silence between messages after which a connection is closed.
-    message_seconds
-        Time that a message may take from its first byte to its last.
-    send_seconds
-        Time a sender has to take our answer.
-
-    """
-
-    connections: int = 16
-    message_bytes: int = MOST_BYTES
-    idle_seconds: float = 600.0
-    message_seconds: float = 30.0
-    send_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +74,6 @@ class Reply:
     text: str = ""
 
 
-class _Closing(Exception):
-    """The connection ends; the reason is for the log, and ``answer`` for the peer, if there is something to say."""
-
-    def __init__(self, reason: str, answer: bytes = b"") -> None:
-        super().__init__(reason)
-        self.answer = answer
-
-
 class MllpListener:
     """MLLP server on its own threads.
 
@@ -157,7 +117,7 @@ class MllpListener:
         self._stopping.clear()
         family = socket.AF_INET6 if ":" in self._config.host else socket.AF_INET
         self._socket = socket.create_server((self._config.host, self._config.port), family=family, backlog=64)
-        self._socket.settimeout(_POLL_SECONDS)
+        self._socket.settimeout(POLL_SECONDS)
         if not self._config.allow:
             log.warning("any address may send HL7: the list of allowed ones is empty")
         self._accepting = threading.Thread(target=self._accept, args=(self._socket,), name="mllp-listener", daemon=True)
@@ -173,7 +133,7 @@ class MllpListener:
         self._stopping.set()
         listening.close()
         if self._accepting is not None:
-            self._accepting.join(_POLL_SECONDS * 2)
+            self._accepting.join(POLL_SECONDS * 2)
         with self._lock:
             left = dict(self._open)
         for thread in left.values():
@@ -189,7 +149,7 @@ class MllpListener:
             except TimeoutError:
                 continue
             except OSError as error:
-                if not self._stopping.wait(_POLL_SECONDS):  # out of file handles, say: others will be given back
+                if not self._stopping.wait(POLL_SECONDS):  # out of file handles, say: others will be given back
                     log.error("a connection could not be accepted: %s", error.strerror)  # noqa: TRY400 - no bug of ours
                 continue
             self._take(connection, MllpPeer(str(address[0]), int(address[1])))
@@ -202,7 +162,7 @@ class MllpListener:
             _close(connection)
             return
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.settimeout(_POLL_SECONDS)
+        connection.settimeout(POLL_SECONDS)
         thread = threading.Thread(target=self._serve, args=(connection, peer), name="mllp-connection", daemon=True)
         with self._lock:
             self._open[connection] = thread
@@ -210,11 +170,11 @@ class MllpListener:
 
     def _serve(self, connection: socket.socket, peer: MllpPeer) -> None:
         """One conversation from its first message to its end."""
-        wire = _Wire(connection, self._config.limits, self._stopping)
+        wire = Wire(connection, self._config.limits, self._stopping)
         try:
             while (message := wire.message()) is not None:
                 wire.send(self._answer(message, peer))
-        except _Closing as end:
+        except Closing as end:
             log.warning("HL7 connection of %s closed: %s", peer.host, end)
             if end.answer:
                 wire.send_last(end.answer)
@@ -239,105 +199,6 @@ class MllpListener:
             log.error("HL7 message of %s could not be handled: %s", peer.host, type(error).__name__)  # noqa: TRY400
             return ack(message, AckCode.REJECT, "try again later: a fault in this software")
         return ack(message, reply.code, reply.text)
-
-
-@dataclass(slots=True)
-class _Wire:
-    """Framed messages on a socket. Every wait is short, so that the end of the listener is noticed."""
-
-    connection: socket.socket
-    limits: MllpLimits
-    stopping: threading.Event
-    rest: bytearray = field(default_factory=bytearray)
-
-    def message(self) -> bytes | None:
-        """The next message; None when the sender has hung up between messages, or was silent for long."""
-        if not self._begun():
-            return None
-        deadline = time.monotonic() + self.limits.message_seconds
-        looked = 0
-        while (end := self.rest.find(_END, looked)) < 0:
-            looked = len(self.rest)
-            self._check_size(looked)
-            if not self._more(deadline):
-                raise _Closing("the sender hung up in the middle of a message")
-            if time.monotonic() > deadline:
-                raise _Closing("a message took too long", self._too_slow())
-        self._check_size(end)
-        message = bytes(self.rest[:end])
-        del self.rest[: end + 1]
-        again = message.rfind(_START)
-        if again >= 0:
-            log.warning("a sender began an HL7 message anew before it ended; only the last is read")
-            message = message[again + 1 :]
-        return message
-
-    def send(self, answer: bytes) -> None:
-        """Send an answer, framed.
-
-        Raises
-        ------
-        OSError
-            If the sender does not take it in time.
-
-        """
-        self.connection.settimeout(self.limits.send_seconds)
-        self.connection.sendall(_START + answer + _END + b"\r")
-        self.connection.settimeout(_POLL_SECONDS)
-
-    def send_last(self, answer: bytes) -> None:
-        """Send an answer and swallow what still comes: a socket closed over unread bytes would take it back."""
-        with contextlib.suppress(OSError):
-            self.send(answer)
-            self.connection.shutdown(socket.SHUT_WR)
-            swallowed, until = 0, time.monotonic() + _DRAIN_SECONDS
-            while swallowed < _DRAIN_BYTES and time.monotonic() < until and not self.stopping.is_set():
-                try:
-                    got = len(self.connection.recv(_CHUNK))
-                except TimeoutError:
-                    continue
-                if not got:
-                    return
-                swallowed += got
-
-    def _begun(self) -> bool:
-        """Wait for the first byte of a message, which is taken away."""
-        deadline = time.monotonic() + self.limits.idle_seconds
-        while True:
-            del self.rest[: len(self.rest) - len(self.rest.lstrip(_BETWEEN))]
-            if self.rest:
-                break
-            if not self._more(deadline):
-                return False
-        if not self.rest.startswith(_START):
-            raise _Closing("what was sent is not framed as MLLP")
-        del self.rest[:1]
-        return True
-
-    def _more(self, deadline: float) -> bool:
-        """Wait for more bytes; False when there will be none, or not in time."""
-        while time.monotonic() <= deadline:
-            if self.stopping.is_set():
-                raise _Closing("the listener is being stopped")
-            try:
-                got = self.connection.recv(_CHUNK)
-            except TimeoutError:
-                continue
-            self.rest += got
-            return bool(got)
-        if self.rest:
-            raise _Closing("a message took too long", self._too_slow())
-        return False
-
-    def _check_size(self, size: int) -> None:
-        most = self.limits.message_bytes
-        if size > most:
-            head = bytes(self.rest[:4096])
-            raise _Closing("a message is too long", ack(head, AckCode.REJECT, f"longer than {most} bytes"))
-
-    def _too_slow(self) -> bytes:
-        seconds = f"{self.limits.message_seconds:g}"
-        return ack(bytes(self.rest[:4096]), AckCode.REJECT, f"the message was not complete within {seconds} s")
 
 
 def _close(connection: socket.socket) -> None:
