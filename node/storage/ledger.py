@@ -15,6 +15,7 @@ from node.storage.cases_book import CasesBook
 from node.storage.comparisons_book import ComparisonsBook
 from node.storage.decisions_book import DecisionsBook
 from node.storage.engine import Database
+from node.storage.outlook import Outlook
 from node.storage.people import People
 from node.storage.reads_book import ReadsBook
 from node.storage.series_book import SeriesBook
@@ -33,6 +34,7 @@ class Ledger(
     DecisionsBook,
     People,
     AuditBook,
+    Outlook,
     Upkeep,
 ):
     """All of the ledger over one database, whose schema is current (``node.storage.migrations.upgrade``).

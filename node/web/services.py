@@ -6,12 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from node.domain.errors import Permanent
+from node.domain.findings import ModelIdentity
 from node.domain.human_read import HumanRead
 from node.domain.read_history import Recorded
+from node.domain.tiers import Limits
 from node.stages.scans import Scan, ScanKey, Scans
 from node.storage.storage import Storage
 
 Take = Callable[[bytes, Sequence[HumanRead], str], tuple[Recorded, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Bytes of the disk that the storage lies on; below the reserve nothing is accepted."""
+
+    free: int
+    total: int
+    reserve: int
 
 
 def _no_echo(name: str) -> None:
@@ -45,6 +56,12 @@ class Services:
         Decoded series for the viewer (``node.stages.stored_scans.StoredScans``).
     take_reads
         Takes human reads in with the original they were found in (``node.stages.intake.Intake.take_all``).
+    limits
+        By which reads are compared; the charts show them.
+    room
+        Says how full the disk is; None where nobody can say.
+    model
+        What reads the scans; None while no model is loaded.
 
     """
 
@@ -54,3 +71,6 @@ class Services:
     echo: Callable[[str], None] = field(default=_no_echo)
     scans: Scans = field(default_factory=_NoScans)
     take_reads: Take = field(default=_no_take)
+    limits: Limits = field(default_factory=Limits)
+    room: Callable[[], Room] | None = None
+    model: ModelIdentity | None = None

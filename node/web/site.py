@@ -17,11 +17,22 @@ from node.web.attempts import AddressBudget
 from node.web.faults import add_handlers
 from node.web.guard import Guard
 from node.web.house import House
-from node.web.pages import account, audit, login, users, worklist
+from node.web.pages import account, audit, case, login, node_state, pictures, reads, statistics, users, worklist
 from node.web.rendering import FOLDER, make_templates
 from node.web.services import Services
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (login.router, account.router, worklist.router, users.router, audit.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    login.router,
+    account.router,
+    worklist.router,
+    case.router,
+    pictures.router,
+    reads.router,
+    statistics.router,
+    node_state.router,
+    users.router,
+    audit.router,
+)
 """Every page. A new one is added here, and to the navigation in ``node.web.rendering`` if it belongs there."""
 
 

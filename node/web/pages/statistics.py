@@ -1,0 +1,226 @@
+"""Statistics: what was flagged, what of it was upheld, how the two reads agree, and what drifts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from node.domain.agreement import Agreement, agreement
+from node.domain.drift import cusum
+from node.domain.human_read import READ_REGIONS
+from node.domain.statistics import (
+    Observation,
+    Period,
+    Rates,
+    pairs_of,
+    period_for,
+    rates,
+    rates_by,
+    rates_by_period,
+    rates_by_tier,
+)
+from node.domain.tiers import Limits, Tier
+from node.web.auth import Viewer
+from node.web.charts.agreement import bland_altman, bland_altman_roots, confusion_matrix
+from node.web.charts.courses import cusum_chart, flag_rates, input_charts, zero_rates
+from node.web.charts.drawing import Chart
+from node.web.house import house_of
+from node.web.input_drift import input_drift
+from node.web.rendering import render
+from node.web.trail import Action, record
+
+router = APIRouter(prefix="/statistics")
+SPANS: Final[Mapping[str, int | None]] = {"month": 30, "quarter": 91, "year": 365, "all": None}
+"""Days that are shown unless dates are given."""
+_KEPT: Final = 32
+_Word = Annotated[str, Query(max_length=200)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the address asks for. ``until`` is a day that is shown too."""
+
+    span: str = "year"
+    since: date | None = None
+    until: date | None = None
+    scanner: str = ""
+    model_version: str = ""
+    by: Period | None = None
+
+    def reach(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """From when to before when, midnights of the server's zone; None has no end."""
+        days = SPANS[self.span]
+        since = self.since
+        if since is None and days is not None and self.until is None:
+            since = (now.astimezone() - timedelta(days=days)).date()
+        after = None if self.until is None else self.until + timedelta(days=1)
+        return _midnight(since), _midnight(after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Everything the page shows of the cases."""
+
+    rates: Rates
+    agreement: Agreement
+    by_tier: Mapping[Tier, Rates]
+    by_scanner: Mapping[str, Rates]
+    by_model: Mapping[str, Rates]
+    period: Period
+    charts: tuple[Chart, ...]
+
+
+def wanted(
+    span: _Word = "year",
+    since: Annotated[str, Query(alias="from", max_length=10)] = "",
+    until: Annotated[str, Query(alias="to", max_length=10)] = "",
+    scanner: _Word = "",
+    model: _Word = "",
+    by: _Word = "",
+) -> Wanted:
+    """What the address asks for; an empty field, as browsers send it, says nothing."""
+    return Wanted(
+        span=span if span in SPANS else "year",
+        since=_date(since),
+        until=_date(until),
+        scanner=scanner,
+        model_version=model,
+        by=Period(by) if by in set(Period) else None,
+    )
+
+
+Asked = Annotated[Wanted, Depends(wanted)]
+
+
+@router.get("")
+def page(request: Request, visitor: Viewer, asked: Asked) -> Response:  # noqa: ARG001 - asks for the role
+    """Key numbers and charts."""
+    scanners, models = house_of(request).ledger.choices()
+    content = {
+        "asked": asked,
+        "factor": house_of(request).services.limits.root_factor,
+        "spans": tuple(SPANS),
+        "periods": tuple(Period),
+        "scanners": scanners,
+        "models": models,
+        "summary": summary_of(request, asked),
+        "query": request.url.query,
+    }
+    return render(request, "statistics.html", content)
+
+
+@router.get("/input")
+def scans(request: Request, visitor: Viewer, asked: Asked) -> Response:  # noqa: ARG001 - asks for the role
+    """What the scanners send: noise, tube voltage, slice spacing of the latest readings of the period."""
+    house = house_of(request)
+    found, summary = input_drift(house.services.storage, *asked.reach(house.clock()), asked.by)
+    content = {"asked": asked, "charts": input_charts(summary), "count": found, "query": request.url.query}
+    return render(request, "statistics_input.html", content)
+
+
+@router.get("/pairs.csv")
+def export(request: Request, visitor: Viewer, asked: Asked) -> Response:
+    """The pairs behind the charts. A case has its number and nothing of the patient; nobody is named."""
+    house = house_of(request)
+    record(request, visitor.name, Action.CASES_EXPORTED, what="statistics")
+    since, until = asked.reach(house.clock())
+    rows = house.ledger.statistics(since, until, scanner=asked.scanner, model_version=asked.model_version)
+    lines = _lines(
+        (
+            one.id,
+            one.made_at.isoformat(timespec="seconds"),
+            one.tier,
+            one.outcome or "",
+            _cell(one.scanner),
+            _cell(one.model_version),
+            *(value for region in READ_REGIONS for value in one.pairs.get(region, ("", ""))),
+        )
+        for one in rows
+    )
+    headers = {"Content-Disposition": 'attachment; filename="pairs.csv"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def summary_of(request: Request, asked: Wanted) -> Summary:
+    """The figures, computed once for as long as no case changes."""
+    house = house_of(request)
+    since, until = asked.reach(house.clock())
+    key = json.dumps([str(since), str(until), asked.scanner, asked.model_version, asked.by, house.ledger.case_stamp()])
+    kept: OrderedDict[str, Summary] | None = getattr(request.app.state, "statistics", None)
+    if kept is None:
+        kept = request.app.state.statistics = OrderedDict()
+    found = kept.get(key)
+    if found is None:
+        cases = house.ledger.observations(since, until, scanner=asked.scanner, model_version=asked.model_version)
+        found = _summary(cases, asked, house.services.limits)
+        kept[key] = found
+        while len(kept) > _KEPT:
+            kept.popitem(last=False)
+    return found
+
+
+def _summary(cases: Sequence[Observation], asked: Wanted, limits: Limits) -> Summary:
+    period = asked.by or period_for([cases[0].made_at, cases[-1].made_at] if cases else [])
+    pairs = pairs_of(cases)
+    found = agreement(pairs, limits)
+    periods = rates_by_period(cases, period)
+    charts = (
+        flag_rates(periods),
+        confusion_matrix(found.confusion, limits),
+        bland_altman(pairs, found, limits),
+        bland_altman_roots(pairs, found, limits),
+        cusum_chart(cusum(cases)),
+        zero_rates(periods),
+    )
+    return Summary(
+        rates=rates(cases),
+        agreement=found,
+        by_tier=rates_by_tier(cases),
+        by_scanner=_named(cases, lambda one: one.scanner),
+        by_model=_named(cases, lambda one: one.model_version),
+        period=period,
+        charts=charts,
+    )
+
+
+def _named(cases: Iterable[Observation], name: Callable[[Observation], str]) -> Mapping[str, Rates]:
+    return rates_by(cases, lambda one: name(one) or "not known")
+
+
+def _lines(rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
+    heads = (f"{side}_{region.lower()}" for region in READ_REGIONS for side in ("ours", "human"))
+    yield _line(("case", "compared_at", "tier", "outcome", "scanner", "model", *heads))
+    for row in rows:
+        yield _line(row)
+
+
+def _line(values: tuple[object, ...]) -> str:
+    target = io.StringIO()
+    csv.writer(target).writerow(values)
+    return target.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: a scanner's name comes from outside."""
+    return f"'{text}" if text[:1] in set("=+-@\t\r") else text
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return None if day is None else datetime.combine(day, time()).astimezone()
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
