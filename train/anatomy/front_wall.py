@@ -93,7 +93,7 @@ def cartilage_layers(
     if rng.random() >= _CALCIFIED:
         return layers, cartilage
     amount = rng.uniform(-1.1, 0.5)  # most have little, some an unbroken shell
-    patches = ((smooth_noise(rng, frame, rng.uniform(6, 10)) + amount) * 1.6).clamp(0, 1)
+    patches = ((smooth_noise(rng, frame, rng.uniform(4, 8)) + amount) * 2.2).clamp(0, 1)
     shell = rng.uniform(300, 900)
     layers.append(Layer(distance=cartilage, hu=shell, band_mm=(-rng.uniform(1.0, 1.9), 0.0), opacity=patches))
     if rng.random() < 0.4:
