@@ -134,7 +134,7 @@ class Viewer {
     each("[data-tool]", "change", (one) => (this.tool = one.value));
     each("[data-style]", "change", (one) => this.style(one.value));
     each("[data-vessel]", "change", (one) => this.toggle(Number(one.value), one.checked));
-    each("[data-layer]", "change", (one) => this.layer(one.value, one.checked));
+    this.layerBoxes();
     each("[data-opacity]", "input", (one) => this.change(() => (this.marks.opacity = Number(one.value) / 100)));
     each("[data-reset]", "click", () => this.change(() => this.view.reset()));
     each("[data-zoom]", "click", (one) => this.zoomMiddle(Number(one.dataset.zoom)));
@@ -142,6 +142,21 @@ class Viewer {
     document.addEventListener("keydown", (event) => this.key(event));
     this.preset("calcium");
     this.style(this.marks.style);
+  }
+
+  // Whose marks: a choice only where both reads have some.
+  layerBoxes() {
+    const place = this.root.querySelector("[data-layers]");
+    if (!place || this.marks.layers.length < 2) return;
+    this.marks.layers.forEach((layer, order) => {
+      const [label, box, words] = ["label", "input", "span"].map((name) => document.createElement(name));
+      Object.assign(box, { type: "checkbox", checked: true });
+      words.textContent = order ? `${layer.name} (dashed)` : layer.name;
+      box.addEventListener("change", () => this.layer(layer.key, box.checked));
+      label.append(box, words);
+      place.append(label);
+    });
+    place.hidden = false;
   }
 
   preset(name) {
