@@ -11,6 +11,7 @@ from node.commands import operate
 from node.commands.demo import demo
 from node.commands.score import score
 from node.commands.send import send
+from node.commands.user import user
 
 app = typer.Typer(
     name="second-reader",
@@ -21,6 +22,7 @@ app = typer.Typer(
 for command in (operate.serve, score, demo, operate.check, send, operate.status, operate.retry, operate.backup):
     app.command()(command)
 app.add_typer(operate.db, name="db")
+app.add_typer(user, name="user")
 
 
 @app.callback(invoke_without_command=True)

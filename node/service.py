@@ -21,6 +21,7 @@ from node.dispatch.settle import Settler
 from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, StageWorker, Worker
 from node.domain.faults import check_fault_setting
 from node.domain.work import Backoff, Stage
+from node.page import page_server
 from node.settings import Destination, Settings
 from node.stages.assemble import Assembler
 from node.stages.compare import Comparer
@@ -35,6 +36,7 @@ from node.storage.migrations import upgrade
 from node.storage.originals import Originals
 from node.storage.spool import Outbox, Spool, StorageLock
 from node.storage.storage import Storage
+from node.web.server import PageServer
 
 _log = structlog.get_logger(__name__)
 _GIB = 1 << 30
@@ -47,16 +49,25 @@ class Node:
     """A node: listener, stages, deliveries, over one storage root.
 
     ``with Node(settings) as node:`` starts it and stops it. Starting takes up whatever an earlier process left
-    unfinished.
+    unfinished. With ``page``, the page is served too, as the settings say.
     """
 
-    def __init__(self, settings: Settings, *, clock: parts.Clock = parts.utc_now, reader: Reader | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: parts.Clock = parts.utc_now,
+        reader: Reader | None = None,
+        page: bool = False,
+    ) -> None:
         self._settings = settings
+        self._with_page = page
         self._clock = clock
         self._given_reader = reader
         self._held = ExitStack()
         self._dispatcher: LocalDispatcher
         self.listener: Listener
+        self.page: PageServer | None = None
         self.storage: Storage
 
     def __enter__(self) -> Self:
@@ -96,6 +107,9 @@ class Node:
         root = settings.storage.root
         self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root))
         self._take_up()
+        if self._with_page:  # takes its port: a conflict is better known before the network is loaded
+            self.page = page_server(settings, self.storage, self._clock, self._wake)
+            held.callback(self.page.close)
         self._dispatcher = self._dispatch(self._given_reader or parts.make_reader(settings))
         receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
         self.listener = Listener(
@@ -108,6 +122,8 @@ class Node:
         self._dispatcher.start()
         held.callback(self.listener.stop, _LISTENER_GRACE_SECONDS)
         self.listener.start()
+        if self.page is not None:
+            held.enter_context(self.page)
         held.callback(self._dispatcher.end)  # first of all: workers finish while associations do
         if not settings.destinations:
             _log.warning("there are no destinations: readings are made and kept, and go nowhere")

@@ -62,7 +62,8 @@ class WebSite:
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{self.root}/ledger.sqlite"
-        upgrade(url)
+        if not (self.root / "ledger.sqlite").exists():
+            upgrade(url)
         self.ledger = Ledger(url)
         self.storage = Storage(
             ledger=self.ledger,

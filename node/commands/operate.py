@@ -35,8 +35,14 @@ def serve(config: ConfigFile = None) -> None:
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    with explained(), service.Node(settings) as node:
-        _log.info("ready", ae_title=settings.scp.ae_title, port=node.port, destinations=len(settings.destinations))
+    with explained(), service.Node(settings, page=settings.web.enabled) as node:
+        _log.info(
+            "ready",
+            ae_title=settings.scp.ae_title,
+            port=node.port,
+            destinations=len(settings.destinations),
+            page=node.page.address if node.page is not None else "off",
+        )
         ending.wait()
         _log.info("stopping")
 

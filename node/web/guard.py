@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,10 +33,6 @@ HEADERS: Final = {
 _KEEP: Final = "public, max-age=31536000, immutable"
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class Guard:
     """The outermost layer of the site."""
 
@@ -48,20 +45,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         answer = _Answer(scope, send)
+        if _stated(scope) > MOST_BYTES:
+            await too_large_page(Request(scope, receive))(scope, receive, answer)
+            return
         try:
-            await self._app(scope, _limited(scope, receive), answer)
-        except _TooLarge:
-            await self._instead(scope, receive, answer, too_large=True)
+            await self._app(scope, _limited(receive), answer)
         except Exception:  # noqa: BLE001 - logged whole; the visitor gets a page all the same
             _log.exception("a page failed", route=getattr(scope.get("route"), "path", "unknown"))
-            await self._instead(scope, receive, answer, too_large=False)
-
-    async def _instead(self, scope: Scope, receive: Receive, answer: _Answer, *, too_large: bool) -> None:
-        if answer.begun:  # too late for another page: the connection ends in the middle, and the browser says so
-            raise ConnectionAbortedError("a response could not be finished")
-        request = Request(scope, receive)
-        page = too_large_page(request) if too_large else bug_page(request)
-        await page(scope, receive, answer)
+            if answer.begun:  # too late for another page: the connection ends in the middle, and the browser says so
+                raise ConnectionAbortedError("a response could not be finished") from None
+            await bug_page(Request(scope, receive))(scope, receive, answer)
 
 
 class _Answer:
@@ -86,18 +79,21 @@ class _Answer:
         await self._send(message)
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    stated = dict(scope["headers"]).get(b"content-length", b"0")
+def _stated(scope: Scope) -> int:
+    text = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(text) if text.isdigit() else 0
+
+
+def _limited(receive: Receive) -> Receive:
+    """For bodies that do not say how long they are."""
     received = 0
 
     async def limited() -> Message:
         nonlocal received
-        if stated.isdigit() and int(stated) > MOST_BYTES:
-            raise _TooLarge
         message = await receive()
         received += len(message.get("body", b""))
         if received > MOST_BYTES:
-            raise _TooLarge
+            raise HTTPException(413, "More was sent than this page takes.")
         return message
 
     return limited

@@ -111,10 +111,11 @@ def day(text: str) -> str:
 
 
 def score(value: float | None) -> str:
-    """A score in whole points, as reports have it; one decimal below 10."""
+    """A score in whole points, as reports have it; one decimal below 10, and where rounding would hide a limit."""
     if value is None:
         return _NEVER
-    return f"{value:.1f}".removesuffix(".0") if value < 10 else f"{value:.0f}"
+    at_limit = round(value) % 100 == 0
+    return f"{value:.1f}".removesuffix(".0") if value < 10 or at_limit else f"{value:.0f}"
 
 
 def signed(value: float | None) -> str:

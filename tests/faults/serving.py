@@ -22,6 +22,7 @@ class Served:
     def __init__(self, config: Path, log: Path, fault: str | None = None) -> None:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SECOND_READER_")}
         environ["PYTHONPATH"] = str(REPOSITORY)
+        environ["SECOND_READER_WEB__PORT"] = "0"  # nodes of several tests run at once
         if fault is not None:
             environ[VARIABLE] = fault
         self._log = log

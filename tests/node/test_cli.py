@@ -29,7 +29,20 @@ from tests.tiny_bundle import tiny_bundle
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["serve", "score", "demo", "check", "send", "status", "retry", "backup", "db", "db upgrade"]
+COMMANDS = [
+    "serve",
+    "score",
+    "demo",
+    "check",
+    "send",
+    "status",
+    "retry",
+    "backup",
+    "db",
+    "db upgrade",
+    "user",
+    "user add",
+]
 
 
 def run(*arguments: object):
@@ -94,7 +107,7 @@ def test_version_and_help():
 
 def test_every_command_is_tested_for_its_help():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names | {"db"} == {command.split()[0] for command in COMMANDS}
+    assert names | {"db", "user"} == {command.split()[0] for command in COMMANDS}
 
 
 @pytest.mark.parametrize(
@@ -412,7 +425,9 @@ def test_a_file_that_cannot_be_read_is_skipped_and_said(command, tmp_path, monke
 
 
 def test_serve_ends_cleanly_on_sigterm_and_runs_once_per_root(config_of, tmp_path):
-    path = config_of(tmp_path / "node", '[scp]\nport = 0\nhost = "127.0.0.1"\n[log]\nformat = "json"\n')
+    path = config_of(
+        tmp_path / "node", '[scp]\nport = 0\nhost = "127.0.0.1"\n[web]\nport = 0\n[log]\nformat = "json"\n'
+    )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SECOND_READER_")}
     command = [sys.executable, "-m", "node", "serve", "--config", path]
     node = subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE, text=True)
@@ -425,6 +440,7 @@ def test_serve_ends_cleanly_on_sigterm_and_runs_once_per_root(config_of, tmp_pat
         assert said, "the node said nothing"
         assert said[-1]["event"] == "ready"
         assert said[-1]["port"] > 0
+        assert said[-1]["page"].startswith("http://127.0.0.1:")
         second = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert "another node" in second.stderr

@@ -49,6 +49,8 @@ _COLUMNS: Final = (
     ("State", None),
     ("Age", CaseOrder.MADE),
 )
+_WEIGHTY: Final = ("categories apart", "crosses", "in one read only", "another category", "calcium of", ": beyond")
+"""What marks the reasons that raise a case above minor (``node.domain.discrepancy``), the weightiest first."""
 _RISING_FIRST: Final = frozenset({CaseOrder.ACCESSION, CaseOrder.SCANNER})
 _Word = Annotated[str, Query(max_length=200)]
 
@@ -175,14 +177,14 @@ def _difference(row: CaseRow) -> float | None:
 
 
 def _short(reasons: tuple[str, ...]) -> tuple[str, str]:
-    """The first reason without the totals, which have their own columns; and all of them, for hovering."""
+    """The reason that weighs most, without the totals, which have their own columns; and all, for hovering."""
     if not reasons:
         return "", ""
-    first = reasons[0]
-    if first.startswith("CAC ") and ": " in first:
-        first = first.partition(": ")[2]
+    chosen = next((one for mark in _WEIGHTY for one in reasons if mark in one), reasons[0])
+    if chosen.startswith("CAC ") and ": " in chosen:
+        chosen = chosen.partition(": ")[2]
     more = f" (+{len(reasons) - 1})" if len(reasons) > 1 else ""
-    return f"{first}{more}", "; ".join(reasons)
+    return f"{chosen}{more}", "; ".join(reasons)
 
 
 def _date(text: str) -> date | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,9 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[WebSite]:
+def site(tmp_path: Path, empty_ledger: Path) -> Iterator[WebSite]:
+    (tmp_path / "node").mkdir()
+    shutil.copy(empty_ledger, tmp_path / "node" / "ledger.sqlite")
     made = WebSite(tmp_path / "node")
     yield made
     made.ledger.close()

@@ -1,0 +1,35 @@
+"""The page of a running node: what it may ask is put together here, and served in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from node import parts
+from node.settings import Settings
+from node.stages.intake import Intake
+from node.stages.stored_scans import StoredScans
+from node.storage.storage import Storage
+from node.web.server import PageServer
+from node.web.services import Services
+from node.web.site import make_site
+
+
+def page_server(settings: Settings, storage: Storage, clock: parts.Clock, wake: Callable[[], None]) -> PageServer:
+    """The server, its port taken, not yet serving. Raises Refused if the port cannot be had.
+
+    Parameters
+    ----------
+    wake
+        Called when something was recorded that the dispatcher should look at.
+
+    """
+    by_name = {one.name: one for one in settings.destinations}
+    services = Services(
+        storage=storage,
+        version=parts.software_version(),
+        destinations=tuple(by_name),
+        echo=lambda name: parts.echo(by_name[name], settings.scp.ae_title),
+        scans=StoredScans(storage, settings.eligibility),
+        take_reads=Intake(storage, clock, wake).take_all,
+    )
+    return PageServer(make_site(services, settings.web, clock), settings.web)
