@@ -90,6 +90,8 @@ comparisons = Table(  # narrow: the worklist is a walk over this table
     needed("pairs", Text),  # JSON: region to (ours, human)
     UniqueConstraint("series_uid", "generation", "read_id", "limits_sha256", name="uq_comparisons_subject"),
     Index(None, "study_uid"),
+    Index(None, "accession"),
+    Index(None, "patient_id"),
     Index(None, "latest", "weight", "made_at"),
     Index(None, "latest", "state", "weight", "made_at"),
     Index(None, "latest", "made_at"),

@@ -127,6 +127,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_comparisons_latest_weight_made_at", "comparisons", ["latest", "weight", "made_at"], unique=False
     )
+    op.create_index("ix_comparisons_accession", "comparisons", ["accession"], unique=False)
+    op.create_index("ix_comparisons_patient_id", "comparisons", ["patient_id"], unique=False)
     op.create_index("ix_comparisons_study_uid", "comparisons", ["study_uid"], unique=False)
     op.create_table(
         "sessions",
