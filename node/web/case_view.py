@@ -102,8 +102,9 @@ def _words(one: Difference, names: Names) -> str:
 
 
 def reasons(case: Case, names: Names) -> tuple[str, ...]:
-    """Why the case has its tier, each once."""
-    return tuple(dict.fromkeys(names.reason(words) for words in case.comparison.reasons))
+    """Why the case has its tier, each once; what another one says with more words is left out."""
+    told = tuple(dict.fromkeys(names.reason(words) for words in case.comparison.reasons))
+    return tuple(one for one in told if not any(other.startswith(f"{one}:") for other in told))
 
 
 def only_here(case: Case, names: Names) -> str:

@@ -27,6 +27,7 @@ class Action(StrEnum):
     AUDIT_EXPORTED = "audit.export"
     CASE_VIEWED = "case.view"
     CASES_EXPORTED = "cases.export"
+    READ_ENTERED = "read.enter"
     READ_IMPORTED = "read.import"
     WORK_RETRIED = "work.retry"
     TOKEN_ADDED = "token.add"  # noqa: S105 - a deed, not a secret

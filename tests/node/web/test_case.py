@@ -1,4 +1,5 @@
 import gzip
+import shutil
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ def labels_of(volume, vessels=(Vessel.LAD, Vessel.RCA)):
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path, empty_ledger):
+    shutil.copy(empty_ledger, tmp_path / "ledger.sqlite")
     made = CaseSite(tmp_path)
     for name, role in (("anna", Role.ADMIN), ("rene", Role.REVIEWER), ("rita", Role.REVIEWER), ("vera", Role.VIEWER)):
         made.known_user(name, role)
