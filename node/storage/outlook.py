@@ -105,4 +105,5 @@ class Outlook(Store):
         """When each sender was last heard of, by its AE title."""
         query = select(series.c.last_ae_title, func.max(series.c.last_received)).group_by(series.c.last_ae_title)
         with self._database.reading() as connection:
-            return dict(connection.execute(query.order_by(series.c.last_ae_title)).tuples().all())
+            rows = connection.execute(query.order_by(series.c.last_ae_title)).all()
+        return {row[0]: row[1] for row in rows}

@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from node.domain.errors import LedgerBusy, Malformed, NodeError, Refused, StorageFull
+from node.web.api.problems import Problem, problem
 from node.web.auth import API, Elsewhere, known_visitor
 from node.web.house import house_of
 from node.web.rendering import render
@@ -26,6 +27,7 @@ _TITLES: Final = {
     405: "Not possible here",
     409: "Somebody was faster",
     413: "Too large",
+    415: "Not a kind of content that is taken",
     422: "Something in the form is not right",
     429: "Too many tries",
     500: "Something went wrong here",
@@ -54,21 +56,21 @@ def fault_page(request: Request, status: int, reasons: Sequence[str] = ()) -> Re
     title = _TITLES.get(status, "That did not work")
     said = list(reasons) or [_WORDS.get(status, "")]
     if request.url.path.startswith(API):
-        return JSONResponse({"error": title, "reasons": said}, status)
+        return problem(status, title, said)
     return render(request, "fault.html", {"title": title, "status": status, "reasons": said}, status)
 
 
 def bug_page(request: Request) -> Response:
     """For what nobody foresaw: says little, needs neither ledger nor session."""
     if request.url.path.startswith(API):
-        return JSONResponse({"error": _TITLES[500], "reasons": [_WORDS[500]]}, 500)
+        return problem(500, _TITLES[500], [_WORDS[500]])
     return _plain(request, 500, _WORDS[500])
 
 
 def too_large_page(request: Request) -> Response:
     """For more bytes than are taken."""
     if request.url.path.startswith(API):
-        return JSONResponse({"error": _TITLES[413], "reasons": ["more was sent than is taken"]}, 413)
+        return problem(413, _TITLES[413], ["more was sent than is taken"])
     return _plain(request, 413, "More was sent than this page takes.")
 
 
@@ -86,7 +88,8 @@ def _elsewhere(_request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     status, detail, headers = _parts_of(error)
     generic = not detail or detail in {"Not Found", "Method Not Allowed", "Bad Request"}
-    page = fault_page(request, status, [] if generic else [detail])
+    reasons = list(error.reasons) if isinstance(error, Problem) else [] if generic else [detail]
+    page = fault_page(request, status, reasons)
     page.headers.update(headers)
     return page
 
@@ -112,7 +115,7 @@ def _field(place: Sequence[object]) -> str:
 def _foreseen(request: Request, error: Exception) -> Response:
     if isinstance(error, LedgerBusy | StorageFull):
         _log.warning("a page could not use the ledger", error=str(error))
-        if known_or_none(request) is None:
+        if known_or_none(request) is None and not request.url.path.startswith(API):
             return _plain(request, 503, _WORDS[503])
         return fault_page(request, 503)
     status = 422 if isinstance(error, Refused | Malformed) else 500

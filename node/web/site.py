@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from node.settings import WebSettings
 from node.web.accounts import Accounts
+from node.web.api import v1
 from node.web.attempts import AddressBudget
 from node.web.faults import add_handlers
 from node.web.guard import Guard
@@ -29,6 +30,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     pictures.router,
     reads.router,
     statistics.router,
+    v1.router,
     node_state.router,
     users.router,
     audit.router,

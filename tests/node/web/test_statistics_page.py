@@ -2,7 +2,7 @@
 
 import csv
 import io
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_charts_are_well_formed_named_and_without_style_or_script(viewer):
     pictures = [f"<svg{part.partition('</svg>')[0]}</svg>" for part in page.split("<svg")[1:] if "role=" in part[:200]]
     assert len(pictures) == 6
     for picture in pictures:
-        root = ElementTree.fromstring(picture)  # noqa: S314 - made by this site
+        root = ET.fromstring(picture)  # noqa: S314 - made by this site
         assert root[0].tag == "title"
         assert root[1].tag == "desc"
         assert len(root[1].text) > 20
