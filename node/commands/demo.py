@@ -20,6 +20,9 @@ from node.commands.options import FAILED, err, explained, out
 from node.demo import patients
 from node.demo.run import CaseResult, Stage, play, running
 from node.domain.findings import REGIONS
+from node.domain.people import Role
+from node.web.accounts import Accounts
+from node.web.passwords import random_password
 
 
 def demo(
@@ -102,4 +105,9 @@ def _serve(stage: Stage, ending: threading.Event) -> None:
         soft_wrap=True,
         highlight=False,
     )
+    if stage.node.page is not None:
+        password = random_password()
+        people = Accounts(stage.node.storage.ledger, stage.settings.web, parts.utc_now)
+        people.add("demo", Role.ADMIN, password, initial=False)
+        out.print(f"Page: {stage.node.page.address} user demo, password {password}", soft_wrap=True, highlight=False)
     ending.wait()

@@ -19,7 +19,15 @@ from node.domain.errors import NodeError
 from node.domain.findings import REGIONS, Findings
 from node.domain.reading_json import loads
 from node.service import Node
-from node.settings import Destination, LogSettings, ScpSettings, SeriesSettings, Settings, StorageSettings
+from node.settings import (
+    Destination,
+    LogSettings,
+    ScpSettings,
+    SeriesSettings,
+    Settings,
+    StorageSettings,
+    WebSettings,
+)
 from node.stages.labels_file import unpack_labels
 from node.storage.spool import Outbox
 
@@ -66,9 +74,10 @@ def running(folder: Path, port: int) -> Iterator[Stage]:
             storage=StorageSettings(root=folder / "node", reserve_gib=0.1),
             series=SeriesSettings(quiet_seconds=2),
             destinations=(Destination(name="pacs", ae_title="STANDINPACS", host="127.0.0.1", port=pacs.port),),
+            web=WebSettings(port=0),
             log=LogSettings(level="WARNING"),
         )
-        with Node(settings) as node:
+        with Node(settings, page=True) as node:
             yield Stage(node=node, pacs=pacs, settings=settings, folder=folder)
 
 

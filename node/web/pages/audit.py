@@ -54,7 +54,7 @@ def trail(
 @router.get("/export.csv")
 def export(request: Request, visitor: Admin, actor: _Words = "", subject: _Words = "") -> Response:
     """All of it, or what the filter leaves, with the hashes: whoever has it can check the chain."""
-    record(request, visitor.name, Action.AUDIT_EXPORTED, actor=actor or None, about=subject or None)
+    record(request, visitor.name, Action.AUDIT_EXPORTED, of_whom=actor or None, of_what=subject or None)
     rows = _rows(house_of(request).ledger, actor.strip(), subject.strip())
     headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
     return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
