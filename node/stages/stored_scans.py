@@ -113,7 +113,7 @@ class StoredScans:
             human = self._human_marks(key.read_id, volume)
             if human is not None:
                 marks[HUMAN] = human
-        hu = volume.hu if volume.hu.dtype == np.int16 else _whole(volume.hu)
+        hu = _whole(volume.hu)
         hu.setflags(write=False)
         return Scan(hu=hu, marks=marks, grid=volume.grid, version=_version(members, reading, marks))
 
@@ -144,9 +144,12 @@ class StoredScans:
             raise Permanent("the marks of the reading are missing or damaged") from error
 
 
-def _whole(hu: NDArray[np.generic]) -> NDArray[np.int16]:
+def _whole(hu: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.int16]:
     limits = np.iinfo(np.int16)
-    return np.clip(np.rint(hu), limits.min, limits.max).astype(np.int16)
+    rounded: NDArray[np.int16] = (hu if hu.dtype == np.int16 else np.clip(np.rint(hu), limits.min, limits.max)).astype(
+        np.int16, copy=False
+    )
+    return rounded
 
 
 def _version(members: Sequence[StoredInstance], reading: StoredReading, marks: Mapping[str, NDArray[np.uint8]]) -> str:

@@ -137,6 +137,9 @@ def test_scrolling_goes_down_the_body_and_stays_in_the_stack(visit, address, sit
     assert position.inner_text().startswith("Slice 48 of 48")
     page.keyboard.press("Home")
     assert position.inner_text().startswith("Slice 1 of 48")
+    page.locator("[data-preset=bone]").click()  # the keys still belong to the scan
+    page.keyboard.press("PageDown")
+    assert position.inner_text().startswith("Slice 6 of 48")
     page.locator("[data-slider]").fill("10")
     assert position.inner_text().startswith("Slice 11 of 48")
 

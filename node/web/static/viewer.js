@@ -8,7 +8,7 @@ import { View } from "./viewer/view.js";
 import { Greys, PRESETS } from "./viewer/windowing.js";
 
 const LESION_MM = 110; // width of the picture around a lesion that was jumped to
-const TYPING = new Set(["INPUT", "TEXTAREA", "SELECT", "BUTTON", "SUMMARY", "A"]);
+const TYPING = "input:not([type=checkbox], [type=range]), textarea, select"; // where keys mean something else
 
 class Viewer {
   constructor(root, facts) {
@@ -125,7 +125,7 @@ class Viewer {
 
   connect() {
     const each = (selector, event, deed) =>
-      this.root.querySelectorAll(selector).forEach((one) => one.addEventListener(event, () => deed(one)));
+      this.root.querySelectorAll(selector).forEach((one) => one.addEventListener(event, (what) => deed(one, what)));
     this.slider.addEventListener("input", () => {
       const value = Number(this.slider.value);
       this.show(this.facts.headwards ? this.facts.slices - 1 - value : value);
@@ -139,6 +139,8 @@ class Viewer {
     each("[data-reset]", "click", () => this.change(() => this.view.reset()));
     each("[data-zoom]", "click", (one) => this.zoomMiddle(Number(one.dataset.zoom)));
     each("[data-lesion]", "click", (one) => this.jump(Number(one.dataset.lesion)));
+    // a choice made by pointer leaves the arrow keys to the scan; one made by keyboard keeps them
+    each("[type=radio]", "click", (one, event) => event.detail && this.canvas.focus({ preventScroll: true }));
     document.addEventListener("keydown", (event) => this.key(event));
     this.preset("calcium");
     this.style(this.marks.style);
@@ -198,9 +200,9 @@ class Viewer {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (TYPING.has(event.target.tagName) && event.target !== this.slider) return;
+    if (event.target.matches(TYPING)) return;
     const deed = this.keys()[event.key];
-    if (!deed || (event.target === this.slider && event.key.startsWith("Arrow"))) return;
+    if (!deed) return;
     event.preventDefault();
     deed();
   }

@@ -96,13 +96,22 @@ export class Screen {
     pen.font = "600 15px system-ui, sans-serif";
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    pen.fillStyle = "#cbd5e1";
-    pen.fillText(edges.left, 16, height / 2);
-    pen.fillText(edges.right, width - 16, height / 2);
-    pen.fillText(edges.top, width / 2, 16);
-    pen.fillText(edges.bottom, width / 2, height - 16);
+    rimmed(pen, edges.left, 16, height / 2);
+    rimmed(pen, edges.right, width - 16, height / 2);
+    rimmed(pen, edges.top, width / 2, 16);
+    rimmed(pen, edges.bottom, width / 2, height - 16);
     if (middle) wrapped(pen, middle, width, height);
   }
+}
+
+// Readable on lung and on bone.
+function rimmed(pen, words, x, y) {
+  pen.lineJoin = "round";
+  pen.lineWidth = 4;
+  pen.strokeStyle = "rgba(0, 0, 0, 0.75)";
+  pen.strokeText(words, x, y);
+  pen.fillStyle = "#e2e8f0";
+  pen.fillText(words, x, y);
 }
 
 function wrapped(pen, words, width, height) {
