@@ -80,7 +80,7 @@ class Accounts:
     def log_in(self, typed_name: str, password: str) -> User | None:
         """The user, if name and password are right and the account is open. Takes as long when they are not."""
         now = self._clock()
-        user = self._known(typed_name)
+        user = self.known(typed_name)
         right = passwords.verify(password, user.password_hash if user else "")
         if user is None or not user.active or user.locked(now):
             return None
@@ -147,7 +147,8 @@ class Accounts:
             raise Refused(f"{name} is the only administrator: make another one first")
         return self._ledger.change_user(name, self._clock(), role=role, active=active)
 
-    def _known(self, typed_name: str) -> User | None:
+    def known(self, typed_name: str) -> User | None:
+        """The user of this name, if there is one."""
         try:
             return self._ledger.user(user_name(typed_name))
         except Refused:

@@ -17,7 +17,7 @@ def lock_after(failures: int) -> timedelta | None:
     """How long an account is locked after so many failures in a row; None for the first few."""
     if failures < FREE_FAILURES:
         return None
-    return min(_FIRST_LOCK * 2 ** min(failures - FREE_FAILURES, 10), _LONGEST_LOCK)
+    return min(_FIRST_LOCK * (1 << min(failures - FREE_FAILURES, 10)), _LONGEST_LOCK)
 
 
 class AddressBudget:

@@ -49,7 +49,8 @@ def log_in(
         raise HTTPException(429, "Too many log-ins from this address. Wait some minutes and try again.")
     user = house.accounts.log_in(name, password)
     if user is None:
-        record(request, name.strip()[:64] or "nobody", Action.LOGIN_FAILED)
+        known = house.accounts.known(name)  # what else was typed is not kept: it may be a password in the wrong field
+        record(request, known.name if known else "unknown user", Action.LOGIN_FAILED)
         return _form(request, wanted=wanted, error=_WRONG, status=401, name=name[:64])
     house.tries.forgive(address_of(request))
     old = known_visitor(request)
