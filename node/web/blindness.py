@@ -21,10 +21,19 @@ _MOVED: Final = re.compile(r"calcium of (?P<lost>.+) by the human is in (?P<gain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What the two reads are called on the page, and which stands first."""
+    """What the two reads are called on the page, and which stands first.
+
+    ``node_is_a`` is drawn once for each case and reviewer, and holds for a form that was opened blind even where the
+    names have been shown since.
+    """
 
     blind: bool
-    node_first: bool
+    node_is_a: bool
+
+    @property
+    def node_first(self) -> bool:
+        """Openly the human's read stands first."""
+        return self.blind and self.node_is_a
 
     @property
     def node(self) -> str:
@@ -42,7 +51,7 @@ class Names:
         return (self.node, self.human) if self.node_first else (self.human, self.node)
 
     def outcome(self, typed: str) -> ReviewOutcome:
-        """The outcome that a form means; ``first`` and ``second`` are right as the page orders them.
+        """The outcome that a form means; ``first`` and ``second`` are A and B.
 
         Raises
         ------
@@ -51,7 +60,7 @@ class Names:
 
         """
         if typed in ("first", "second"):
-            node = (typed == "first") == self.node_first
+            node = (typed == "first") == self.node_is_a
             return ReviewOutcome.NODE_RIGHT if node else ReviewOutcome.HUMAN_RIGHT
         return ReviewOutcome(typed)
 
@@ -80,11 +89,9 @@ def whole(value: float) -> str:
 
 
 def names_for(case: Case, reviewer: str, *, blind: bool) -> Names:
-    """Blind, the order is drawn once for each case and reviewer; else the human's read stands first."""
-    if not blind:
-        return Names(blind=False, node_first=False)
+    """The names of a case for a reviewer, the same every time."""
     drawn = int(hashed(f"{case.row.study_uid}/{case.row.id}/{reviewer}")[:8], 16)
-    return Names(blind=True, node_first=bool(drawn % 2))
+    return Names(blind=blind, node_is_a=bool(drawn % 2))
 
 
 def is_blind(case: Case, role: Role, seen: Iterable[AuditEntry]) -> bool:

@@ -15,7 +15,7 @@ from tests.web_site import compared
 
 VESSELS = ("LM", "LAD", "LCX", "RCA", "AV", "TA")
 SCORES = st.one_of(st.just(0.0), st.floats(0.01, 3000).map(lambda value: round(value, 2)))
-NAMES = [Names(blind=True, node_first=True), Names(blind=True, node_first=False)]
+NAMES = [Names(blind=True, node_is_a=True), Names(blind=True, node_is_a=False)]
 
 
 def a_read(scores):
@@ -62,7 +62,7 @@ def test_swapping_the_order_swaps_the_columns_and_nothing_else(ours, human):
 
 def test_openly_every_region_is_shown_and_a_gap_is_a_dash():
     differences = compared("1.2.3.1", {"RCA": 12.4}, a_read({"CAC": 0})).differences
-    rows = {row.region: row for row in region_rows(differences, Names(blind=False, node_first=False))}
+    rows = {row.region: row for row in region_rows(differences, Names(blind=False, node_is_a=False))}
     assert set(rows) == set(COMPARED)
     assert rows["RCA"].scores == ("–", "12")
     assert rows["RCA"].words == "not reported by the human"

@@ -257,3 +257,16 @@ def test_slices_travel_packed(site, case):
         packed = b"".join(answer.iter_raw())
     assert answer.headers["content-encoding"] == "gzip"
     assert len(gzip.decompress(packed)) == 128 * 128 * 2
+
+
+@pytest.mark.parametrize("name", ["rene", "rita", "anna"])
+def test_a_and_b_keep_their_meaning_when_another_window_shows_the_names(site, case, name):
+    browser = site.logged_in(name)
+    blind = browser.get(f"/cases/{case}").text
+    row = blind.partition('<abbr title="Right coronary artery">')[2].partition("</tr>")[0]
+    node = "first" if row.split('class="number">')[1].startswith("128") else "second"
+    csrf = field_of(blind, "csrf")
+    browser.post(f"/cases/{case}/reveal", data={"csrf": csrf})
+    browser.post(f"/cases/{case}/decide", data={"csrf": csrf, "version": "1", "outcome": node})
+    (decision,) = site.ledger.decisions(case)
+    assert (decision.outcome, decision.blind) == (ReviewOutcome.NODE_RIGHT, False)
