@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException
 from starlette.requests import Request
@@ -38,7 +38,7 @@ _READ_BODY: Final = as_body(
 )
 _READ_BODY["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
 _FHIR_BODY: Final = as_body({"type": "object", "required": ["resourceType"]}, *_FHIR_TYPES)
-_ANSWERS: Final = {
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "Every read was here already, with the same content: nothing changed"},
     202: {"description": "Kept, but at least one read is in quarantine: see its reason"},
     409: {"description": "A version that was here already came with other content; it is kept in quarantine"},
@@ -65,7 +65,7 @@ class TakenReads:
     notes: Sequence[str]
 
 
-@router.post("/reads", status_code=201, openapi_extra=_READ_BODY, responses={**_ANSWERS})
+@router.post("/reads", status_code=201, openapi_extra=_READ_BODY, responses=_ANSWERS)
 def post_reads(
     request: Request,
     visitor: Reviewer,
@@ -82,9 +82,9 @@ def post_reads(
     return _take(request, visitor, response, body, parse)
 
 
-@router.post("/fhir/DiagnosticReport", status_code=201, openapi_extra=_FHIR_BODY, responses={**_ANSWERS})
-@router.post("/fhir/Observation", status_code=201, openapi_extra=_FHIR_BODY, responses={**_ANSWERS})
-@router.post("/fhir", status_code=201, openapi_extra=_FHIR_BODY, responses={**_ANSWERS})
+@router.post("/fhir/DiagnosticReport", status_code=201, openapi_extra=_FHIR_BODY, responses=_ANSWERS)
+@router.post("/fhir/Observation", status_code=201, openapi_extra=_FHIR_BODY, responses=_ANSWERS)
+@router.post("/fhir", status_code=201, openapi_extra=_FHIR_BODY, responses=_ANSWERS)
 def post_fhir(
     request: Request,
     visitor: Reviewer,

@@ -1,0 +1,101 @@
+"""The page on the node's state: queue, dead letters and their retry, destinations and their echo, declined reasons."""
+
+from datetime import timedelta
+
+import pytest
+
+from node.domain.errors import PeerDown
+from node.domain.people import Role
+from node.domain.records import NewWork, Outcome
+from node.domain.work import Stage, WorkState
+from node.settings import WebSettings
+from node.web.services import Room, Services
+from node.web.site import make_site
+from tests.node.storage.builders import a_file, a_peer, an_instance
+from tests.web_site import WebSite, send
+
+LEASE = timedelta(minutes=5)
+
+
+def echo(name):
+    if name == "archive":
+        raise PeerDown("connection refused")
+
+
+@pytest.fixture
+def site(tmp_path):
+    made = WebSite(tmp_path)
+    services = Services(
+        storage=made.storage,
+        destinations=("pacs", "archive"),
+        echo=echo,
+        room=lambda: Room(free=4 << 30, total=100 << 30, reserve=5 << 30),
+    )
+    made.app = make_site(services, WebSettings(), made.clock)
+    for name, role in (("anna", Role.ADMIN), ("vera", Role.VIEWER)):
+        made.user(name, role)
+    yield made
+    made.ledger.close()
+
+
+def worked(site, stage, object_uid="", destination=""):
+    """Claimed work of a series that has arrived."""
+    site.ledger.add_instance(an_instance(), a_file(), a_peer(), site.clock())
+    site.ledger.add_work(
+        [NewWork(stage=stage, series_uid="1.2", generation=0, object_uid=object_uid, destination=destination)],
+        site.clock(),
+    )
+    return site.ledger.claim(site.clock(), LEASE, [stage])
+
+
+def test_dead_letters_are_shown_and_only_administrators_retry_them(site):
+    letter = worked(site, Stage.DELIVER, object_uid="9", destination="pacs")
+    site.ledger.park(letter, site.clock(), "the PACS refused it: 0xA900")
+    viewer, admin = site.logged_in("vera"), site.logged_in("anna")
+    seen = viewer.get("/node").text
+    assert "the PACS refused it: 0xA900" in seen
+    assert "/node/retry" not in seen
+    assert send(viewer, "/node/retry", work=str(letter.id)).status_code == 403
+    assert send(admin, "/node/retry", work=str(letter.id)).headers["location"] == "/node?notice=retried"
+    assert site.ledger.dead_letters() == ()
+    entry = site.ledger.audit_entries(limit=1)[0]
+    assert (entry.actor, entry.action, entry.subject) == ("anna", "work.retry", f"work:{letter.id}")
+    assert send(admin, "/node/retry", work=str(letter.id)).headers["location"] == "/node?notice=nothing"
+    assert "Dead letters" not in admin.get("/node").text
+
+
+def test_all_reasons_of_a_declined_series_are_shown(site):
+    work = worked(site, Stage.QUALIFY)
+    site.ledger.finish(work, Outcome(state=WorkState.DECLINED, reasons=("contrast", "a <gap>")), site.clock())
+    page = site.logged_in("vera").get("/node").text
+    assert "declined at qualify" in page
+    assert "<li>contrast</li>" in page
+    assert "<li>a &lt;gap&gt;</li>" in page
+    assert "CT01" in page
+
+
+def test_destinations_are_asked_and_their_answer_told(site):
+    admin = site.logged_in("anna")
+    assert "pacs answers." in send(admin, "/node/echo", destination="pacs").text
+    assert "archive does not answer: connection refused" in send(admin, "/node/echo", destination="archive").text
+    assert send(admin, "/node/echo", destination="elsewhere").status_code == 404
+
+
+def test_deliveries_to_a_destination_that_left_the_settings_are_seen(site):
+    worked(site, Stage.DELIVER, object_uid="9", destination="old-pacs")
+    page = site.logged_in("vera").get("/node").text
+    assert "old-pacs" in page
+    assert "not in the settings any more" in page
+
+
+def test_a_full_disk_is_said(site):
+    page = site.logged_in("vera").get("/node").text
+    assert "4.0 GiB free" in page
+    assert "Below the reserve" in page
+
+
+def test_it_reloads_only_when_asked_and_never_too_often(site):
+    viewer = site.logged_in("vera")
+    assert 'http-equiv="refresh"' not in viewer.get("/node").text
+    assert 'http-equiv="refresh" content="10"' in viewer.get("/node?refresh=10").text
+    assert 'content="5"' in viewer.get("/node?refresh=1").text
