@@ -177,12 +177,14 @@ def _difference(row: CaseRow) -> float | None:
 
 
 def _short(reasons: tuple[str, ...]) -> tuple[str, str]:
-    """The reason that weighs most, without the totals, which have their own columns; and all, for hovering."""
+    """The reason that weighs most, without its scores, which the case shows; and all of them, for hovering."""
     if not reasons:
         return "", ""
     chosen = next((one for mark in _WEIGHTY for one in reasons if mark in one), reasons[0])
-    if chosen.startswith("CAC ") and ": " in chosen:
-        chosen = chosen.partition(": ")[2]
+    subject, _, why = chosen.partition(": ")
+    if why:
+        region = subject.partition(" ")[0]
+        chosen = why if region == "CAC" else f"{region}: {why}"
     more = f" (+{len(reasons) - 1})" if len(reasons) > 1 else ""
     return f"{chosen}{more}", "; ".join(reasons)
 
