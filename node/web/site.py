@@ -18,7 +18,7 @@ from node.web.attempts import AddressBudget
 from node.web.faults import add_handlers
 from node.web.guard import Guard
 from node.web.house import House
-from node.web.pages import account, audit, case, login, node_state, pictures, reads, statistics, users, worklist
+from node.web.pages import account, audit, case, login, node_state, pictures, reads, statistics, tokens, users, worklist
 from node.web.rendering import FOLDER, make_templates
 from node.web.services import Services
 
@@ -33,6 +33,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     v1.router,
     node_state.router,
     users.router,
+    tokens.router,
     audit.router,
 )
 """Every page. A new one is added here, and to the navigation in ``node.web.rendering`` if it belongs there."""
