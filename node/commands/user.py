@@ -1,4 +1,4 @@
-"""`user add|list|disable|enable|password|role`: who may log in to the page, from the command line."""
+"""`user add|list|disable|enable|password|role|token`: who may log in to the page, from the command line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from node.storage.ledger import Ledger
 from node.storage.migrations import current, newest, upgrade
 from node.web.accounts import Accounts, user_name
 from node.web.passwords import is_initial
+from node.web.tokens import give_out
 from node.web.trail import Action
 
 user = typer.Typer(help="Users of the page.", no_args_is_help=True)
@@ -116,6 +117,25 @@ def change_role(name: _Name, role: Annotated[Role, typer.Argument()], config: Co
         changed = accounts.change(user_name(name), role=role)
         _record(ledger, Action.USER_ROLE, changed.name, role=str(role))
     typer.echo(f"{changed.name} is {changed.role}")
+
+
+@user.command("token")
+def token(
+    name: _Name,
+    machine: Annotated[str, typer.Argument(help="Which machine it is for.")],
+    role: Annotated[Role, typer.Option(help="What the machine may do; no more than the user may.")] = Role.REVIEWER,
+    days: Annotated[int, typer.Option(help="How long it is good for.")] = 365,
+    config: ConfigFile = None,
+) -> None:
+    """Give out a token of the API; it is printed this once and kept as a hash only."""
+    with _people(load_settings(config)) as (ledger, _):
+        owner = ledger.user(user_name(name))
+        if owner is None:
+            raise Refused(f"there is no user {user_name(name)!r}")
+        given, secret = give_out(ledger, owner, machine, role, now=parts.utc_now(), days=days)
+        detail = {"user": owner.name, "role": str(role)}
+        ledger.add_audit(_ACTOR, Action.TOKEN_ADDED, f"token:{given.id}", parts.utc_now(), detail)
+    typer.echo(secret)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Tokens: shown once, kept as a hash, of no more than their user's role, ended by time and by hand."""
 
 import pytest
+from typer.testing import CliRunner
 
+from node.commands.user import user
 from node.domain.people import Role
 from tests.web_site import send
 
@@ -62,3 +64,15 @@ def test_only_administrators_give_them_out(site, admin):
     browser = site.logged_in("rene")
     assert browser.get("/tokens").status_code == 403
     assert send(browser, "/tokens/add", user="rene", name="x", role="viewer").status_code == 403
+
+
+def test_the_command_line_gives_them_out_too(site, admin, tmp_path):
+    config = tmp_path / "node.toml"
+    config.write_text(f'[storage]\nroot = "{site.root}"\n')
+    found = CliRunner().invoke(user, ["token", "rene", "RIS", "--config", str(config)])
+    assert found.exit_code == 0, found.output
+    assert site.ledger.tokens()[0].name == "RIS"
+    assert site.ledger.audit_entries(limit=1)[0].action == "token.add"
+    assert CliRunner().invoke(user, ["token", "rene", "RIS", "--role", "admin", "--config", str(config)]).exit_code != 0
+    assert CliRunner().invoke(user, ["token", "nobody", "RIS", "--config", str(config)]).exit_code != 0
+    assert len(site.ledger.tokens()) == 1
