@@ -284,3 +284,30 @@ def test_a_token_that_asks_without_end_is_told_to_wait(site):
     assert browser.get("/api/v1/health", headers=site.token(Role.VIEWER)).status_code == 200
     site.clock.advance(seconds=1)
     assert browser.get("/api/v1/health", headers=token).status_code == 200
+
+
+def test_a_fhir_report_is_taken_once(site):
+    site.case(1, {"LAD": 10.0}, {"CAC": 10})
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "r1",
+        "meta": {"versionId": "1"},
+        "identifier": [{"system": "urn:ris", "value": "F1"}],
+        "status": "final",
+        "imagingStudy": [{"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}}],
+        "contained": [
+            {
+                "resourceType": "Observation",
+                "id": "o",
+                "status": "final",
+                "code": {"coding": [{"system": "http://snomed.info/sct", "code": "450734004"}]},
+                "valueQuantity": {"value": 130},
+            }
+        ],
+        "result": [{"reference": "#o"}],
+    }
+    path = "/api/v1/fhir/DiagnosticReport"
+    first, again = (post(site, report, path=path, kind="application/fhir+json") for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200), first.text
+    assert first.json()["reads"][0]["state"] == "matched"
+    assert [one.read.agatston("CAC") for one in site.ledger.reads_of(STUDY)] == [10, 130]
