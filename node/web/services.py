@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from node.domain.errors import Permanent
 from node.domain.findings import ModelIdentity
@@ -23,6 +25,12 @@ class Room:
     free: int
     total: int
     reserve: int
+
+
+def room_of(root: Path, reserve_bytes: int) -> Room:
+    """How full the disk under ``root`` is."""
+    usage = shutil.disk_usage(root)
+    return Room(free=usage.free, total=usage.total, reserve=reserve_bytes)
 
 
 def _no_echo(name: str) -> None:
