@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from node import parts
 from node.settings import Settings
-from node.stages.intake import Intake
 from node.stages.stored_scans import StoredScans
 from node.storage.storage import Storage
 from node.web.server import PageServer
-from node.web.services import Services
+from node.web.services import Services, Take
 from node.web.site import make_site
 
 
-def page_server(settings: Settings, storage: Storage, clock: parts.Clock, wake: Callable[[], None]) -> PageServer:
+def page_server(settings: Settings, storage: Storage, clock: parts.Clock, take_reads: Take) -> PageServer:
     """The server, its port taken, not yet serving. Raises Refused if the port cannot be had.
 
     Parameters
     ----------
-    wake
-        Called when something was recorded that the dispatcher should look at.
+    take_reads
+        Takes human reads in (``node.stages.intake.Intake.take_all``).
 
     """
     by_name = {one.name: one for one in settings.destinations}
@@ -30,6 +27,6 @@ def page_server(settings: Settings, storage: Storage, clock: parts.Clock, wake: 
         destinations=tuple(by_name),
         echo=lambda name: parts.echo(by_name[name], settings.scp.ae_title),
         scans=StoredScans(storage, settings.eligibility),
-        take_reads=Intake(storage, clock, wake).take_all,
+        take_reads=take_reads,
     )
     return PageServer(make_site(services, settings.web, clock), settings.web)

@@ -16,9 +16,13 @@ from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
 from node.dicom.web import WebSender
 from node.domain.identity import hashed
+from node.intake.code_map import CodeMap
+from node.intake.hl7_reads import Hl7Site
+from node.intake.mllp import MllpConfig
 from node.offline import OfflineReader
 from node.settings import Destination, ScpSettings, Settings, SettingsError
 from node.stages.deliver import Transport
+from node.stages.human_objects import ObjectRules
 from node.stages.release import ReleaseRule
 
 Clock = Callable[[], datetime]
@@ -133,6 +137,28 @@ def listener_config(scp: ScpSettings) -> ListenerConfig:
         accept_any_called=scp.accept_any_called,
         limits=Limits(associations=scp.maximum_associations, idle_seconds=scp.idle_seconds),
     )
+
+
+def mllp_config(settings: Settings) -> MllpConfig:
+    """The HL7 listener's part of the settings in its own terms."""
+    return MllpConfig(host=settings.hl7.host, port=settings.hl7.port, allow=settings.hl7.allow)
+
+
+def hl7_site(settings: Settings) -> Hl7Site:
+    """What this site's messages mean."""
+    hl7 = settings.hl7
+    return Hl7Site(
+        codes=CodeMap.of(hl7.codes),
+        zone=settings.reads.tzinfo(),
+        assumed_charset=hl7.charset,
+        issuer=hl7.issuer,
+        read_text=hl7.read_text,
+    )
+
+
+def object_rules(settings: Settings) -> ObjectRules:
+    """How reads that come as DICOM objects are understood."""
+    return ObjectRules(profile=settings.reader.profile, zone=settings.reads.tzinfo(), colours=settings.reads.rgb())
 
 
 def release_rules(settings: Settings) -> Mapping[str, ReleaseRule]:

@@ -21,11 +21,15 @@ from node.dispatch.settle import Settler
 from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, StageWorker, Worker
 from node.domain.faults import check_fault_setting
 from node.domain.work import Backoff, Stage
+from node.intake.mllp import MllpListener
 from node.page import page_server
 from node.settings import Destination, Settings
 from node.stages.assemble import Assembler
 from node.stages.compare import Comparer
 from node.stages.deliver import Deliverer
+from node.stages.hl7_door import Hl7Door
+from node.stages.human_objects import HumanObjects
+from node.stages.intake import Intake
 from node.stages.publish import Publisher
 from node.stages.qualify import Qualifier
 from node.stages.read import ReadStage
@@ -68,7 +72,9 @@ class Node:
         self._dispatcher: LocalDispatcher
         self.listener: Listener
         self.page: PageServer | None = None
+        self.hl7: MllpListener | None = None
         self.storage: Storage
+        self._intake: Intake
 
     def __enter__(self) -> Self:
         """Start.
@@ -103,12 +109,13 @@ class Node:
         held.enter_context(StorageLock(settings.storage.root))
         upgrade(settings.storage.database_url)
         ledger = held.enter_context(Ledger(settings.storage.database_url))
-        spool = Spool(settings.storage.root, int(settings.storage.reserve_gib * _GIB))
-        root = settings.storage.root
-        self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root))
+        root, reserve = settings.storage.root, int(settings.storage.reserve_gib * _GIB)
+        spool = Spool(root, reserve)
+        self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root, reserve))
         self._take_up()
+        self._intake = Intake(self.storage, self._clock, self._wake)
         if self._with_page:  # takes its port: a conflict is better known before the network is loaded
-            self.page = page_server(settings, self.storage, self._clock, self._wake)
+            self.page = page_server(settings, self.storage, self._clock, self._intake.take_all)
             held.callback(self.page.close)
         self._dispatcher = self._dispatch(self._given_reader or parts.make_reader(settings))
         receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
@@ -122,11 +129,20 @@ class Node:
         self._dispatcher.start()
         held.callback(self.listener.stop, _LISTENER_GRACE_SECONDS)
         self.listener.start()
+        self._listen_for_hl7(held)
         if self.page is not None:
             held.enter_context(self.page)
         held.callback(self._dispatcher.end)  # first of all: workers finish while associations do
         if not settings.destinations:
             _log.warning("there are no destinations: readings are made and kept, and go nowhere")
+
+    def _listen_for_hl7(self, held: ExitStack) -> None:
+        if not self._settings.hl7.enabled:
+            return
+        door = Hl7Door(self._intake, parts.hl7_site(self._settings))
+        self.hl7 = MllpListener(parts.mllp_config(self._settings), door)
+        held.callback(self.hl7.stop)
+        self.hl7.start()
 
     def _take_up(self) -> None:
         """What a process before this one left: its associations, claims and half-written files."""
@@ -154,7 +170,12 @@ class Node:
         releaser.reconsider(self._clock())
         settler = Settler(ledger, self._clock, random.Random())  # jitter: no two nodes should keep step
         handlers: Mapping[Stage, Handler] = {
-            Stage.QUALIFY: Qualifier(ledger, policy, self.storage.spool),
+            Stage.QUALIFY: Qualifier(
+                ledger,
+                policy,
+                self.storage.spool,
+                HumanObjects(self.storage, policy, self._intake, parts.object_rules(self._settings)),
+            ),
             Stage.READ: partial(
                 ReadStage(self.storage, reader, policy), settings_sha256=parts.settings_sha256(self._settings)
             ),

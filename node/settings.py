@@ -34,6 +34,7 @@ from pydantic_settings import SettingsError as NoJson
 from node.domain.policy import Policy, SeriesPolicy
 from node.domain.release import ReleasePolicy
 from node.domain.tiers import Limits
+from node.reads_settings import Hl7Settings, ReadsSettings
 from node.setting_sources import (
     PREFIX,
     Environment,
@@ -248,6 +249,8 @@ class Settings(BaseSettings):
     eligibility: Annotated[Policy, BeforeValidator(only_known(Policy))] = Policy()
     reader: ReaderSettings = ReaderSettings()
     comparison: Annotated[Limits, BeforeValidator(only_known(Limits))] = Limits()
+    reads: ReadsSettings = ReadsSettings()
+    hl7: Hl7Settings = Hl7Settings()
     destinations: tuple[Destination, ...] = ()
     site: SiteSettings = SiteSettings()
     web: WebSettings = WebSettings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import structlog
@@ -18,6 +18,7 @@ from node.domain.series import SeriesRecord, SeriesState
 from node.domain.studies import StudyFacts
 from node.domain.verdict import Verdict
 from node.domain.work import Stage, Work, WorkState
+from node.stages.human_objects import HumanObjects, Offered
 from node.storage.ledger import Ledger
 from node.storage.spool import Spool
 
@@ -27,8 +28,11 @@ _log = structlog.get_logger(__name__)
 class Qualifier:
     """Judges a generation of a series by its headers, beside the other series of its study."""
 
-    def __init__(self, ledger: Ledger, policy: Policy, spool: Spool | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, policy: Policy, spool: Spool | None = None, humans: HumanObjects | None = None
+    ) -> None:
         self._ledger = ledger
+        self._humans = humans
         self._spool = spool
         self._policy = policy
 
@@ -45,6 +49,8 @@ class Qualifier:
             generation=work.generation,
             reasons=texts,
         )
+        if not verdict.eligible:
+            texts = self._offered(work, texts)  # not logged: what is wrong with a report may quote it
         fault("qualify.after-effect")
         return Outcome(
             state=WorkState.DONE if verdict.eligible else WorkState.DECLINED,
@@ -53,10 +59,24 @@ class Qualifier:
                 series_uid=work.series_uid, generation=work.generation, eligible=verdict.eligible, reasons=texts
             ),
             study=self._study(work),
-            followers=(NewWork(stage=Stage.READ, series_uid=work.series_uid, generation=work.generation),)
-            if verdict.eligible
-            else (),
+            followers=tuple(self._followers(work)) if verdict.eligible else (),
         )
+
+    def _offered(self, work: Work, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """What is said of a series that is not read: that people's reads in it were taken, or every reason."""
+        members = self._ledger.members(work.series_uid, work.generation)
+        offered = Offered() if self._humans is None else self._humans.offer(members)
+        if offered.taken and not offered.faults:
+            return offered.taken
+        return (*offered.taken, *texts, *offered.faults)
+
+    def _followers(self, work: Work) -> Iterator[NewWork]:
+        """Reading the scan; and another look at masks that people drew on it and that came before it."""
+        yield NewWork(stage=Stage.READ, series_uid=work.series_uid, generation=work.generation)
+        own = self._ledger.find_series(work.series_uid)
+        if own is not None and self._humans is not None:
+            for one in self._humans.waiting(own.study_uid):
+                yield NewWork(stage=Stage.QUALIFY, series_uid=one.series_uid, generation=one.generation, repeat=True)
 
     def _study(self, work: Work) -> StudyFacts | None:
         """What the headers say of the study, also of a series that is not read: a human read may be of another one.
