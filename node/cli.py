@@ -9,6 +9,7 @@ import typer
 from node import parts
 from node.commands import operate
 from node.commands.demo import demo
+from node.commands.reads import reads
 from node.commands.score import score
 from node.commands.send import send
 from node.commands.user import user
@@ -23,6 +24,7 @@ for command in (operate.serve, score, demo, operate.check, send, operate.status,
     app.command()(command)
 app.add_typer(operate.db, name="db")
 app.add_typer(user, name="user")
+app.add_typer(reads, name="reads")
 
 
 @app.callback(invoke_without_command=True)

@@ -62,13 +62,15 @@ _FIELD_NAMES: Final = {
 Column = str | tuple[str, str] | None
 
 
-def read_csv(data: bytes, *, source: ReadSource = ReadSource.FILE, zone: tzinfo = UTC) -> Parsed:
+def read_csv(data: bytes, *, source: ReadSource = ReadSource.FILE, zone: tzinfo = UTC, reader: str = "") -> Parsed:
     """All reads of a table; the first line names the columns.
 
     Parameters
     ----------
     zone
         The site's time zone, for times without one.
+    reader
+        Who read, where a line does not say.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def read_csv(data: bytes, *, source: ReadSource = ReadSource.FILE, zone: tzinfo 
     faults, taken = Faults(), Taken()
     for number, cells in lines:
         draft = table.draft(number, cells, faults)
-        read = None if draft is None else draft.read(source, zone, faults)
+        read = None if draft is None else draft.by(reader).read(source, zone, faults)
         if draft is not None and read is not None:
             taken.add(read, draft.place, faults)
     return faults.parsed(taken.reads, notes)

@@ -69,6 +69,10 @@ class Draft:
     amounts: Amounts = field(default_factory=dict)
     flawed: bool = False
 
+    def by(self, reader: str) -> Draft:
+        """The same, read by ``reader`` where it does not say by whom."""
+        return self if self.fields.get("reader") else replace(self, fields={**self.fields, "reader": reader})
+
     def read(self, source: ReadSource, zone: tzinfo, faults: Faults) -> HumanRead | None:
         """The read, or None after every fault of it was noted."""
         before = faults.count

@@ -48,8 +48,8 @@ SCHEMA: Final[Mapping[str, Any]] = {
 _NUMBERS: Final = ("version", "kvp")
 
 
-def read_json(data: bytes, *, source: ReadSource = ReadSource.FILE, zone: tzinfo = UTC) -> Parsed:
-    """All reads of a document.
+def read_json(data: bytes, *, source: ReadSource = ReadSource.FILE, zone: tzinfo = UTC, reader: str = "") -> Parsed:
+    """All reads of a document; ``zone`` and ``reader`` stand in where a read names none.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_json(data: bytes, *, source: ReadSource = ReadSource.FILE, zone: tzinfo
     for index, one in enumerate(held):
         place = "read" if document is not held else f"{base}[{index}]"
         draft = _draft(one, place, faults)
-        read = None if draft is None else draft.read(source, zone, faults)
+        read = None if draft is None else draft.by(reader).read(source, zone, faults)
         if read is not None:
             taken.add(read, place, faults)
     return faults.parsed(taken.reads, [])

@@ -42,6 +42,8 @@ COMMANDS = [
     "db upgrade",
     "user",
     "user add",
+    "reads",
+    "reads import",
 ]
 
 
@@ -107,7 +109,7 @@ def test_version_and_help():
 
 def test_every_command_is_tested_for_its_help():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names | {"db", "user"} == {command.split()[0] for command in COMMANDS}
+    assert names | {"db", "user", "reads"} == {command.split()[0] for command in COMMANDS}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +126,8 @@ def test_every_command_is_tested_for_its_help():
         ["send", ".", "--port", "0"],
         ["backup"],
         ["db", "nonsense"],
+        ["reads", "import"],
+        ["reads", "import", "/nowhere.csv"],
     ],
 )
 def test_bad_usage_is_2(arguments):
@@ -300,6 +304,50 @@ def test_status_counts_by_state(used):
     }
     table = run("status", "--config", used)
     assert "parked 1: qualify: a fault of this program: KeyError" in table.stdout
+
+
+@pytest.fixture
+def table(used, rig, tmp_path) -> Path:
+    """Two reads of the study of ``used``'s series, one of which has two faults, and one of another study."""
+    study = ct_series(thorax(3))[0].StudyInstanceUID
+    lines = ("study_uid;read_id;LAD;RCA", f"{study};r1;12,5;0", f"{study};r2;many;-1", "1.2.3;r3;1;1")
+    path = tmp_path / "reads.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_reads_are_taken_once_and_every_fault_is_told(used, rig, table):
+    words = " ".join(run("reads", "import", table, "--config", used, "--reader", "R1").stdout.split())
+    assert "line 3" in words
+    assert "quarantined" in words
+    stored = {one.read.source_id: one.read for one in rig.ledger.quarantined_reads()}
+    assert set(stored) == {"r1", "r3"}
+    assert stored["r1"].reader == "R1"
+    assert stored["r1"].scores["LAD"].agatston == 12.5
+    again = run("reads", "import", table, "--config", used, "--reader", "R1")
+    assert again.exit_code == 0
+    assert again.stdout.count("the same") == 2
+    assert len(rig.ledger.quarantined_reads()) == 2
+
+
+def test_a_dry_run_takes_nothing_and_needs_no_ledger(config_of, table, tmp_path):
+    result = run("reads", "import", table, "--config", config_of(tmp_path / "new"), "--dry-run")
+    assert result.exit_code == 0
+    assert result.stdout.count("can be taken") == 2
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "LAD;RCA\n1;2", "study_uid;LAD\nx;1", "[]"])
+def test_where_nothing_can_be_taken_it_is_3_with_the_reason(text, used, tmp_path):
+    path = tmp_path / "reads.csv"
+    path.write_text(text, encoding="utf-8")
+    assert run("reads", "import", path, "--config", used).exit_code == 3
+
+
+def test_without_a_ledger_no_read_is_taken(config_of, table, tmp_path):
+    result = run("reads", "import", table, "--config", config_of(tmp_path / "new"))
+    assert result.exit_code == 1
+    assert "no ledger yet" in result.stderr
 
 
 def test_retry_takes_parked_work_up_again(used, rig):
