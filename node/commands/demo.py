@@ -18,7 +18,8 @@ from rich.table import Table
 from node import log, parts
 from node.commands.options import FAILED, err, explained, out
 from node.demo import patients
-from node.demo.run import CaseResult, Stage, play, running
+from node.demo.humans import ReadResult
+from node.demo.run import CaseResult, Stage, play, play_humans, running
 from node.domain.findings import REGIONS
 from node.domain.people import Role
 from node.web.accounts import Accounts
@@ -34,8 +35,9 @@ def demo(
 ) -> None:
     """A stand-in scanner sends three synthetic patients to a node, which answers to a stand-in PACS.
 
-    Prints what is known against what was read, per vessel. Exits with 0 if everything went through. On a terminal, and
-    without --once, the node then serves on until Ctrl-C.
+    Then a human read of each comes in, two of them with a slip. Prints what is known against what was read, and the
+    human's read against the node's. Exits with 0 if everything went through. On a terminal, and without --once, the
+    node then serves on, with its page, until Ctrl-C.
     """
     log.configure("ERROR", "console")
     ending = threading.Event()
@@ -51,11 +53,14 @@ def demo(
                 status.update(f"Patient {len(results) + 1} of {len(patients.NAMES)}")
                 if ending.is_set():
                     raise typer.Exit(FAILED)
+            status.update("Human reads")
+            humans = list(play_humans(stage, [result for result in results if result.complete]))
             status.stop()
             _print(results, folder)
+            _print_humans(humans)
             if not once and sys.stdout.isatty():
                 _serve(stage, ending)
-    if not all(result.complete for result in results):
+    if not all(result.complete for result in results) or any(human.fault for human in humans):
         raise typer.Exit(FAILED)
 
 
@@ -86,6 +91,28 @@ def _print(results: Sequence[CaseResult], folder: Path) -> None:
         if result.picture is not None:
             out.print(f"picture: {result.picture}", markup=False, highlight=False, soft_wrap=True)
     out.print(f"received objects: {folder / 'pacs'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_humans(humans: Sequence[ReadResult]) -> None:
+    table = Table(title="Human reads, and what the node makes of them", title_justify="left")
+    for heading in ("The human", "CAC human / node", "Tier", "Deserved", "Why"):
+        table.add_column(heading, justify="right" if heading.startswith("CAC") else "left")
+    for human in humans:
+        ours = "-" if human.ours is None else f"{human.ours:.0f}"
+        tier = human.fault or str(human.tier)
+        why = "\n".join(human.reasons) or "-"
+        table.add_row(human.words, f"{human.human:.0f} / {ours}", tier, str(human.deserved), why)
+    out.print(table)
+    flagged = sum(human.tier is not None and human.tier.flagged for human in humans)
+    out.print(f"{flagged} of {len(humans)} flagged.", highlight=False)
+    for human in humans:
+        if not human.fault and not human.as_deserved:
+            out.print(
+                f"The read that {human.words} deserves {human.deserved} and got {human.tier}: the node's own reading "
+                "of this phantom is off.",
+                style="yellow",
+                highlight=False,
+            )
     out.print("Research use only: trained on synthetic phantoms, validated on no patients.", style="dim")
 
 
@@ -106,8 +133,10 @@ def _serve(stage: Stage, ending: threading.Event) -> None:
         highlight=False,
     )
     if stage.node.page is not None:
-        password = random_password()
         people = Accounts(stage.node.storage.ledger, stage.settings.web, parts.utc_now)
-        people.add("demo", Role.ADMIN, password, initial=False)
-        out.print(f"Page: {stage.node.page.address} user demo, password {password}", soft_wrap=True, highlight=False)
+        out.print(f"Page: {stage.node.page.address}", soft_wrap=True, highlight=False)
+        for name, role in (("reviewer", Role.REVIEWER), ("demo", Role.ADMIN)):
+            password = random_password()
+            people.add(name, role, password, initial=False)
+            out.print(f"  user {name} ({role}), password {password}", markup=False, soft_wrap=True, highlight=False)
     ending.wait()

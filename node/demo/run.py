@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from model import scoring
 from model.definition import definition_for
 from node.demo import patients
+from node.demo.humans import ReadResult, read_by_human
 from node.demo.patients import DemoPatient
 from node.demo.pictures import write_picture
 from node.demo.stand_ins import Arrived, Scan, StandInPacs, push, scan_of
 from node.domain.errors import NodeError
 from node.domain.findings import REGIONS, Findings
 from node.domain.reading_json import loads
+from node.reads_settings import Hl7Settings
 from node.service import Node
 from node.settings import (
     Destination,
@@ -48,6 +50,8 @@ class CaseResult:
     seconds: float | None  # from the last slice's response to the last object; None if something is missing
     picture: Path | None
     fault: str = ""
+    name: str = ""  # of patients.NAMES
+    study_uid: str = ""
 
     @property
     def complete(self) -> bool:
@@ -75,6 +79,7 @@ def running(folder: Path, port: int) -> Iterator[Stage]:
             series=SeriesSettings(quiet_seconds=2),
             destinations=(Destination(name="pacs", ae_title="STANDINPACS", host="127.0.0.1", port=pacs.port),),
             web=WebSettings(port=0),
+            hl7=Hl7Settings(enabled=True, host="127.0.0.1", port=0, allow=("127.0.0.1",)),
             log=LogSettings(level="WARNING"),
         )
         with Node(settings, page=True) as node:
@@ -85,7 +90,14 @@ def play(stage: Stage, now: datetime) -> Iterator[CaseResult]:
     """Send every patient and report on each as it is answered."""
     for number, name in enumerate(patients.NAMES):
         patient = patients.load(name)
-        yield _case(stage, patient, scan_of(patient, now + timedelta(seconds=number)))
+        scan = scan_of(patient, now + timedelta(seconds=number))
+        yield replace(_case(stage, patient, scan), name=name, study_uid=scan.study_uid)
+
+
+def play_humans(stage: Stage, results: Sequence[CaseResult]) -> Iterator[ReadResult]:
+    """Let the human reads come in, one for every patient, and report on each as it is compared."""
+    for result in results:
+        yield read_by_human(stage.node, result.name, result.study_uid, result.known)
 
 
 def _case(stage: Stage, patient: DemoPatient, scan: Scan) -> CaseResult:
