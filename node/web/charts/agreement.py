@@ -77,10 +77,7 @@ def _differences(view: _View, spread: Spread | None, pairs: Sequence[Pair], limi
     height = max(abs(difference) for _, difference in [*inside, *outside]) * 1.08
     height = max(height, abs(spread.low), abs(spread.high), view.band(reach) * 0.3, 1.0)
     area = field((0.0, reach), (-height, height))
-    words = (
-        f"{spread.count} cases; bias {_n(spread.bias)}, 95 % limits of agreement {_n(spread.low)} to {_n(spread.high)}"
-    )
-    words += f"; {len(outside)} beyond {limits.root_factor:g} √mean."
+    words = _words(spread, len(outside), limits)
     drawn = len(thinned) + len(shown)
     svg = picture(
         view.key,
@@ -103,14 +100,25 @@ def _differences(view: _View, spread: Spread | None, pairs: Sequence[Pair], limi
         caption=caption,
         svg=svg,
         header=("", "value"),
-        rows=(
-            ("cases", str(spread.count)),
-            ("bias", _n(spread.bias)),
-            ("standard deviation", _n(spread.sd)),
-            ("lower limit", _n(spread.low)),
-            ("upper limit", _n(spread.high)),
-            ("beyond the band", str(len(outside))),
-        ),
+        rows=_rows(spread, len(outside)),
+    )
+
+
+def _words(spread: Spread, outside: int, limits: Limits) -> str:
+    return (
+        f"{spread.count} cases; bias {_n(spread.bias)}, 95 % limits of agreement {_n(spread.low)} to {_n(spread.high)}"
+        f"; {outside} beyond {limits.root_factor:g} √mean."
+    )
+
+
+def _rows(spread: Spread, outside: int) -> tuple[tuple[str, str], ...]:
+    return (
+        ("cases", str(spread.count)),
+        ("bias", _n(spread.bias)),
+        ("standard deviation", _n(spread.sd)),
+        ("lower limit", _n(spread.low)),
+        ("upper limit", _n(spread.high)),
+        ("beyond the band", str(outside)),
     )
 
 

@@ -62,7 +62,7 @@ def state(
     notice: str = "",
 ) -> Response:
     """The whole of it; reloads itself every ``refresh`` seconds where that is asked."""
-    return _page(request, may_change=visitor, notice=_NOTICES.get(notice, ""), page=page, refresh=refresh)
+    return _page(request, may_change=visitor, notice=_NOTICES.get(notice, ""), view=(page, refresh))
 
 
 @router.post("/retry")
@@ -103,17 +103,18 @@ def recent_studies(ledger: Ledger, limit: int, offset: int = 0) -> tuple[StudySt
     return tuple(_study(ledger, one) for one in ledger.recent_series(limit, offset))
 
 
-def _page(  # noqa: PLR0913 - what the page can be asked to say
+def _page(
     request: Request,
     *,
     may_change: object,
     notice: str = "",
     error: str = "",
-    page: int = 1,
-    refresh: int = 0,
+    view: tuple[int, int] = (1, 0),
     status: int = 200,
 ) -> Response:
+    """The page; ``view`` is which page of the list, and after how many seconds it reloads itself (0: never)."""
     house = house_of(request)
+    page, refresh = view
     found = recent_studies(house.ledger, _ROWS + 1, (page - 1) * _ROWS)
     letters = house.ledger.dead_letters()
     content = {
