@@ -57,8 +57,9 @@ class Judge:
     link
         float64 (4,): weight of a component's own log-odds, of the highest among those that touch it in a neighbouring
         slice, what is added if none does, and a bias.
-    accept_from
-        Components of at least this probability are scored.
+    accept_from, accept_aortic_from
+        Components of at least this probability are scored; the second holds for the thoracic aorta, beside which lies
+        bone. Below one half because fitted on phantoms full of look-alikes, which patients have fewer of.
 
     """
 
@@ -67,7 +68,8 @@ class Judge:
     weight: NDArray[np.float64]
     bias: float
     link: NDArray[np.float64]
-    accept_from: float = 0.5
+    accept_from: float = 0.35
+    accept_aortic_from: float = 0.5
 
     def __post_init__(self) -> None:
         count = len(FEATURES)
@@ -75,8 +77,13 @@ class Judge:
             values = getattr(self, name)
             if values.shape != (size,) or not np.isfinite(values).all():
                 raise ValueError(f"{name} needs {size} finite numbers")
-        if not (self.scale > 0).all() or not np.isfinite(self.bias) or not 0 < self.accept_from < 1:
-            raise ValueError("scales are positive, the bias is finite, accept_from lies between 0 and 1")
+        if (
+            not (self.scale > 0).all()
+            or not np.isfinite(self.bias)
+            or not 0 < self.accept_from < 1
+            or not 0 < self.accept_aortic_from < 1
+        ):
+            raise ValueError("scales are positive, the bias is finite, accept_* lie between 0 and 1")
         signs = np.array(list(FEATURES.values()))
         wrong = [name for name, bad in zip(FEATURES, self.weight * signs < 0, strict=True) if bad]
         if wrong or (self.link[:2] < 0).any():
@@ -89,11 +96,17 @@ class Judge:
             raise ValueError("it was fitted on other features than this program measures")
         if set(arrays) != {"centre", "scale", "weight", "link"}:
             raise ValueError(f"its arrays are {', '.join(sorted(arrays)) or 'missing'}")
-        return cls(**arrays, bias=float(values["bias"]), accept_from=float(values["accept_from"]))
+        limits = {name: float(values[name]) for name in ("accept_from", "accept_aortic_from")}
+        return cls(**arrays, bias=float(values["bias"]), **limits)
 
     def as_dict(self) -> dict[str, Any]:
         """What is no array, as plain values for JSON."""
-        return {"features": list(FEATURES), "bias": self.bias, "accept_from": self.accept_from}
+        return {
+            "features": list(FEATURES),
+            "bias": self.bias,
+            "accept_from": self.accept_from,
+            "accept_aortic_from": self.accept_aortic_from,
+        }
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """The arrays by name."""

@@ -57,13 +57,14 @@ class Verdict:
     ----------
     real
         float64 (count,) probability that a component is calcium that is scored.
-    accept_from
-        From this probability on it is scored.
+    accept_from, accept_aortic_from
+        From this probability on it is scored; the second where it would be the thoracic aorta's.
 
     """
 
     real: NDArray[np.float64]
     accept_from: float
+    accept_aortic_from: float
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -156,12 +157,13 @@ def _by_judge(
     coronary = heart.sum(axis=1) >= scored[:, len(CORONARIES) :].max(axis=1)
     which = np.where(coronary, heart.argmax(axis=1), len(CORONARIES) + scored[:, len(CORONARIES) :].argmax(axis=1))
     real = verdict.real[of] * possible
+    vessel = np.asarray(_SCORED, dtype=np.uint8)[which]
     return Decision(
         part=part,
-        vessel=np.asarray(_SCORED, dtype=np.uint8)[which],
+        vessel=vessel,
         probability=(real * scored[np.arange(which.size), which]).astype(np.float32),
         coronary=real * heart.sum(axis=1),
-        accepted=real >= verdict.accept_from,
+        accepted=real >= np.where(vessel == Vessel.TA.label, verdict.accept_aortic_from, verdict.accept_from),
     )
 
 

@@ -120,7 +120,11 @@ class Segmenter:
         verdict = None
         if self._judge is not None:
             real = self._judge.probability(examined.features(), spots.touching)
-            verdict = Verdict(real=real, accept_from=self._judge.accept_from)
+            verdict = Verdict(
+                real=real,
+                accept_from=self._judge.accept_from,
+                accept_aortic_from=self._judge.accept_aortic_from,
+            )
         decision = decide(examined.said.territory(), spots.component, examined.near, self._calibration, verdict)
         mask = _mask(volume, examined, decision)
         claims = _claims(examined, decision, definition)

@@ -77,7 +77,8 @@ def test_what_is_written_is_what_is_read():
         ({"weight": -np.ones(len(FEATURES))}, "wrong sign: over_background"),
         ({"link": np.array([1.0, -1.0, 0.0, 0.0])}, "wrong sign: link"),
         ({"bias": np.inf}, "finite"),
-        ({"accept_from": 1.0}, "accept_from"),
+        ({"accept_from": 1.0}, "accept_"),
+        ({"accept_aortic_from": 0.0}, "accept_"),
     ],
 )
 def test_impossible_judges_are_refused(change, says):

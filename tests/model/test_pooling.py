@@ -58,7 +58,7 @@ def test_a_confuser_that_outweighs_the_vessel_is_not_scored():
     assert accepted(run([row(LCX=0.5, CONFUSER=0.4)], [0])).all()
 
 
-@pytest.mark.parametrize("verdict", [None, Verdict(real=np.array([0.9]), accept_from=0.5)])
+@pytest.mark.parametrize("verdict", [None, Verdict(real=np.array([0.9]), accept_from=0.5, accept_aortic_from=0.5)])
 def test_away_from_the_heart_nothing_is_coronary_or_valve_but_the_aorta_is(verdict):
     def far(near, **shares: float):
         found = decide(np.stack([row(**shares)]), np.zeros(1, np.int64), np.array([near]), PLAIN, verdict)
@@ -103,7 +103,7 @@ def test_probabilities_sum_to_one():
 
 def judged(rows, real):
     component = np.arange(len(rows))
-    verdict = Verdict(real=np.full(len(rows), real), accept_from=0.5)
+    verdict = Verdict(real=np.full(len(rows), real), accept_from=0.5, accept_aortic_from=0.5)
     return decide(np.stack(rows), component, np.ones((len(rows), 2), bool), PLAIN, verdict)
 
 
@@ -147,8 +147,16 @@ def test_every_decision_is_within_bounds(data, count):
     near = data.draw(hnp.arrays(np.bool_, (5, 2)))
     _, component = np.unique(component, return_inverse=True)
     real = data.draw(hnp.arrays(np.float64, 5, elements=st.floats(0, 1)))[: component.max() + 1]
-    for verdict in (None, Verdict(real=real, accept_from=0.5)):
+    for verdict in (None, Verdict(real=real, accept_from=0.5, accept_aortic_from=0.5)):
         found = decide(softmax(raw * 8), component, near[: component.max() + 1], PLAIN, verdict)
         assert set(vessels(found)) <= {1, 2, 3, 4, 5, 6}
         assert ((found.probability >= 0) & (found.probability <= 1 + 1e-6)).all()
         assert ((found.coronary >= 0) & (found.coronary <= 1 + 1e-6)).all()
+
+
+def test_the_aorta_has_a_limit_of_its_own():
+    lad, aorta = np.zeros((2, len(Territory)), dtype=np.float32)
+    lad[Territory.LAD] = aorta[Territory.TA] = 1.0
+    verdict = Verdict(real=np.array([0.4, 0.4]), accept_from=0.3, accept_aortic_from=0.5)
+    decision = decide(np.stack([lad, aorta]), np.array([0, 1]), np.ones((2, 2), np.bool_), Calibration(), verdict)
+    assert decision.accepted[decision.part].tolist() == [True, False]

@@ -121,7 +121,7 @@ def test_members_and_judge_survive_being_written(tmp_path):
         ('"members": 2', '"members": 0', "members must be"),
         ('"members": 2', '"members": "two"', "members must be"),
         ('"over_background"', '"under_background"', "other features"),
-        ('"accept_from": 0.5', '"accept_from": 5', "accept_from"),
+        ('"accept_from": 0.35', '"accept_from": 5', "accept_"),
         ('"bias": 0.0', '"bias": "x"', "the judge cannot be used"),
     ],
 )
