@@ -22,6 +22,7 @@ from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, lo
 from node.domain.errors import NodeError, Refused
 from node.domain.faults import FAULT_POINTS
 from node.settings import Settings, SettingsError
+from node.stages.human_objects import not_taken
 from node.storage.ledger import Ledger
 from node.storage.migrations import current, newest, upgrade
 
@@ -79,6 +80,7 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     with _ledger(load_settings(config)) as ledger:
         found = ledger.status()
         dead = ledger.dead_letters()
+        objects = len(not_taken(ledger))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -89,6 +91,8 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
         for state, number in _flat(value):
             table.add_row(what, state, str(number))
     out.print(table)
+    if objects:
+        out.print(f"{objects} reports or masks could not be taken as human reads: the page of reads says why")
     for record in dead:
         where = f" to {record.work.destination}" if record.work.destination else ""
         out.print(f"parked {record.work.id}: {record.work.stage}{where}: {record.error}", markup=False, highlight=False)

@@ -24,12 +24,15 @@ from node.domain.read_history import Recorded
 from node.domain.records import StoredInstance
 from node.domain.series import SeriesRecord
 from node.domain.verdict import Verdict
+from node.domain.work import Stage
 from node.stages.intake import Intake
 from node.stages.reading import received_files, volume_of
+from node.storage.ledger import Ledger
 from node.storage.storage import Storage
 
 Colours = Mapping[str, tuple[int, int, int]]
 TAKEN: Final = "taken as a human read"
+NOT_TAKEN: Final = "no human read: "
 _MOST_VERSIONS: Final = 100
 _NO_SCAN: Final = "the scan it was drawn on is not here yet, or is none that is read"
 
@@ -49,6 +52,26 @@ class Offered:
 
     taken: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """A series that a person may have meant as a read, and why it could not be taken; for people, never for a log."""
+
+    series_uid: str
+    study_uid: str
+    reasons: tuple[str, ...]
+
+
+def not_taken(ledger: Ledger, among: int = 200) -> tuple[NotTaken, ...]:
+    """Those among the series that came last, newest first."""
+    found = []
+    for one in ledger.recent_series(among, 0):
+        declined = (reason for work in one.work for reason in work.reasons if work.work.stage is Stage.QUALIFY)
+        reasons = tuple(text.removeprefix(NOT_TAKEN) for text in declined if text.startswith(NOT_TAKEN))
+        if reasons:
+            found.append(NotTaken(one.series.series_uid, one.series.study_uid, reasons))
+    return tuple(found)
 
 
 class HumanObjects:
@@ -74,7 +97,7 @@ class HumanObjects:
             try:
                 data, read = found()
             except Permanent as error:
-                faults += str(error).split("\n")
+                faults += [f"{NOT_TAKEN}{line}" for line in str(error).split("\n")]
                 continue
             recorded = self._intake.take(data, read, members[0].peer.ae_title)
             # the study of an object that comes first is known in a moment, and the read matched with it

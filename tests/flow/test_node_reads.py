@@ -7,19 +7,18 @@ from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
 from node.cli import app
-from node.dicom import codes
-from node.dicom.codes import SITES
-from node.dicom.content import code, container, number
 from node.domain.human_read import ReadSource
 from node.domain.read_history import ReadState
 from node.domain.tiers import Tier
+from node.stages.human_objects import not_taken
 from tests.flow.site import SEG, Archive, Site, Study, a_node, a_study, deliver, reasons_of, wait_until
 from tests.heart_scan import AGATSTON_OF_A_BEAD
+from tests.human_reports import a_report
 
 pytestmark = pytest.mark.usefixtures("own_logging")
 
@@ -35,32 +34,8 @@ def site(tmp_path_factory, finds_lad):
         yield Site(node=node, archive=archive)
 
 
-def a_report(study: Study, cac: float, **changes: object) -> Dataset:
-    """A TID 1500 report of another maker."""
-    group = [code(codes.FINDING_SITE, SITES["LAD"].site, "HAS CONCEPT MOD")]
-    lad = container(codes.MEASUREMENT_GROUP, [*group, number(codes.CALCIUM_SCORE, cac, codes.NO_UNITS, ())])
-    root = container(codes.MEASUREMENT_REPORT, [container(codes.IMAGING_MEASUREMENTS, [lad])])
-    dataset = Dataset()
-    first = study.images[0]
-    for name in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber", "StudyDate", "StudyID"):
-        if name in first:
-            setattr(dataset, name, first[name].value)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = ComprehensiveSRStorage, generate_uid()
-    dataset.SeriesInstanceUID, dataset.Modality, dataset.InstanceNumber = generate_uid(), "SR", 1
-    dataset.ContentDate, dataset.ContentTime = "20260304", "101500"
-    dataset.CompletionFlag, dataset.VerificationFlag = "COMPLETE", "UNVERIFIED"
-    for element in root:
-        if element.keyword != "RelationshipType":
-            dataset[element.tag] = element
-    for name, value in changes.items():
-        setattr(dataset, name, value)
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return dataset
-
-
 def by_report(site: Site, study: Study, lad: float) -> None:
-    deliver(site.node.port, [a_report(study, lad)], "WORKSTATION")
+    deliver(site.node.port, [a_report(study.images[0], lad)], "WORKSTATION")
 
 
 def by_table(site: Site, study: Study, lad: float) -> None:
@@ -127,7 +102,7 @@ def test_a_corrected_report_replaces_the_one_it_names(site):
     site.send(study)
     site.answers(study)
     ledger = site.node.storage.ledger
-    before = a_report(study, 0.0)
+    before = a_report(study.images[0], 0.0)
     deliver(site.node.port, [before], "WORKSTATION")
     wait_until(lambda: ledger.comparisons_of(study.study_uid))
     site.settle()
@@ -136,7 +111,7 @@ def test_a_corrected_report_replaces_the_one_it_names(site):
     instance.ReferencedSOPInstanceUID = before.SOPInstanceUID
     series.SeriesInstanceUID, series.ReferencedSOPSequence = before.SeriesInstanceUID, [instance]
     of_study.StudyInstanceUID, of_study.ReferencedSeriesSequence = study.study_uid, [series]
-    after = a_report(study, AGATSTON_OF_A_BEAD, ContentTime="111500", PredecessorDocumentsSequence=[of_study])
+    after = a_report(study.images[0], AGATSTON_OF_A_BEAD, ContentTime="111500", PredecessorDocumentsSequence=[of_study])
     deliver(site.node.port, [after], "WORKSTATION")
     wait_until(lambda: len(ledger.comparisons_of(study.study_uid)) == 2)
     site.settle()
@@ -183,11 +158,13 @@ def test_a_report_that_says_nothing_of_calcium_is_declined_with_the_reason_and_o
     study = a_study("other reports")
     site.send(study)
     answers = site.answers(study)
-    empty = a_report(study, 1.0, ContentSequence=[])
+    empty = a_report(study.images[0], 1.0, ContentSequence=[])
     deliver(site.node.port, [empty, answers[SEG]], "WORKSTATION")
     site.settle()
     reasons = reasons_of(site.node, str(empty.SeriesInstanceUID))
     assert any("no coded calcium score" in reason for reason in reasons)
+    (told,) = [one for one in not_taken(site.node.storage.ledger) if one.series_uid == empty.SeriesInstanceUID]
+    assert "no coded calcium score" in told.reasons[0]
     assert any("made by this software" in one for one in reasons_of(site.node, str(answers[SEG].SeriesInstanceUID)))
     assert site.node.storage.ledger.reads_of(study.study_uid) == ()
 

@@ -18,6 +18,7 @@ from node.domain.studies import StudyFacts
 from node.intake.csv_reads import MOST_BYTES, read_csv
 from node.intake.json_reads import read_json
 from node.intake.parsed import Parsed
+from node.stages.human_objects import not_taken
 from node.web.accounts import Visitor
 from node.web.auth import Reviewer
 from node.web.case_files import person
@@ -36,6 +37,7 @@ _NOTICES: Final[Mapping[str, str]] = {
     "entered": "The read was recorded; it is compared as soon as the node comes to it.",
     "known": "This very read was here already. Nothing changed.",
 }
+_MOST_OBJECTS: Final = 25
 _Short = Annotated[str, Form(max_length=200)]
 
 
@@ -141,6 +143,7 @@ def _page(
     content = {
         "rows": rows,
         "counts": house.ledger.read_counts(),
+        "not_taken": [(one, house.ledger.study(one.study_uid)) for one in not_taken(house.ledger)][:_MOST_OBJECTS],
         "notice": notice,
         "error": error,
         "chosen": chosen,

@@ -7,6 +7,7 @@ from node.domain.human_read import HumanRead, ReadScore, ReadSource, ReadStatus,
 from node.domain.people import Role
 from node.domain.read_history import ReadState
 from node.domain.studies import StudyFacts
+from node.stages.human_objects import NotTaken
 from tests.case_site import CaseSite
 from tests.web_site import field_of
 
@@ -144,3 +145,13 @@ def test_what_is_no_table_is_refused_in_words(site, browser, name, data):
     answer = upload(browser, name, data)
     assert answer.status_code == 422
     assert "Nothing was taken" in answer.text or "0 reads taken" in answer.text
+
+
+def test_objects_that_could_not_be_taken_are_listed_with_every_reason(site, browser, monkeypatch):
+    told = NotTaken("1.2.9", STUDY, ("another orientation", "LAD: <b>many</b> is no number"))
+    monkeypatch.setattr("node.web.pages.reads.not_taken", lambda _ledger: (told,))
+    page = browser.get("/reads").text
+    assert "Reports and masks that were not taken" in page
+    assert "Accession A1" in page
+    assert "another orientation" in page
+    assert "&lt;b&gt;many" in page
