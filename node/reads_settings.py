@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from model.lesions import Vessel
 from node.intake.code_map import CodeMap
+from node.intake.hl7_message import knows_charset
 
 _COLOUR: Final = re.compile(r"#[0-9A-Fa-f]{6}")
 
@@ -89,3 +90,10 @@ class Hl7Settings(BaseModel):
     def _meanings(cls, codes: Mapping[str, str]) -> Mapping[str, str]:
         CodeMap.of(codes)
         return codes
+
+    @field_validator("charset")
+    @classmethod
+    def _readable(cls, charset: str) -> str:
+        if not knows_charset(charset):
+            raise ValueError(f"messages in {charset!r} cannot be read")
+        return charset

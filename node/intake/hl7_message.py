@@ -102,6 +102,11 @@ class Message:
         return f"{self.header.text(9)}^{self.header.text(9, 2)}"
 
 
+def knows_charset(name: str) -> bool:
+    """Whether messages in an encoding of MSH-18 can be read; empty is ASCII or UTF-8."""
+    return not name or name.upper() in _CHARSETS
+
+
 def parse(data: bytes, *, assumed_charset: str = "", most_bytes: int = MOST_BYTES) -> Message:
     """Take a message apart.
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 
 from node.domain.policy import Policy
 from node.domain.tiers import Limits
-from node.parts import release_rules
+from node.intake.code_map import Target
+from node.parts import hl7_site, mllp_config, release_rules
 from node.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,6 +200,13 @@ def test_names_for_tests_are_no_settings():
         ("eligibility = 3\n", "eligibility"),
         ('[site]\nqualification = "CLINICAL"\n', "site.qualification"),
         ('[log]\nlevel = "LOUD"\n', "log.level"),
+        ('[reads]\nzone = "Mars/Olympus"\n', "reads.zone"),
+        ('[reads]\nzone = "../etc/passwd"\n', "reads.zone"),
+        ('[reads.capture_colours]\nLAD = "yellow"\n', "reads.capture_colours"),
+        ('[reads.capture_colours]\nHEART = "#FFD600"\n', "reads.capture_colours"),
+        ('[hl7]\nallow = ["ris.example"]\n', "hl7.allow"),
+        ('[hl7]\ncharset = "EBCDIC"\n', "hl7.charset"),
+        ('[hl7.codes]\nX1 = "HEART"\n', "hl7.codes"),
         (PACS + 'send = ["pdf"]\n', "destinations.0.send.0"),
         (PACS.replace('"pacs"', '"a b"'), "destinations.0.name"),
         (PACS + "attempts = 0\n", "destinations.0.attempts"),
@@ -207,6 +215,22 @@ def test_names_for_tests_are_no_settings():
 )
 def test_a_value_that_cannot_be_is_refused_by_its_name(toml, text, named):
     assert named in fault_of(toml(text))
+
+
+def test_the_doors_of_human_reads_are_set(toml):
+    text = (
+        '[reads]\nzone = "Europe/Berlin"\ncapture_colours = { LAD = "#FFD600" }\n'
+        '[hl7]\nenabled = true\nport = 0\nallow = ["10.1.0.0/16"]\nissuer = "HOSP"\ncharset = "8859/1"\n'
+        'codes = { "99RIS|17" = "RCA volume" }\n'
+    )
+    settings = Settings.load(toml(text), {})
+    assert settings.reads.rgb() == {"LAD": (255, 214, 0)}
+    site = hl7_site(settings)
+    assert (str(site.zone), site.issuer, site.assumed_charset) == ("Europe/Berlin", "HOSP", "8859/1")
+    assert site.codes.find([("99RIS", "17")]) == Target("RCA", "volume_mm3")
+    assert mllp_config(settings).admits("10.1.2.3")
+    assert not mllp_config(settings).admits("10.2.2.3")
+    assert Settings.load(None, {}).reads.tzinfo() is UTC
 
 
 def test_a_destination_says_what_it_lacks(toml):
