@@ -33,6 +33,7 @@ def page_server(settings: Settings, storage: Storage, clock: parts.Clock, take_r
         scans=StoredScans(storage, settings.eligibility),
         take_reads=take_reads,
         limits=settings.comparison,
+        zone=settings.reads.tzinfo(),
         room=lambda: _room(settings),
     )
     return PageServer(make_site(services, settings.web, clock), settings.web)

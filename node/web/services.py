@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 from node.domain.errors import Permanent
@@ -70,6 +71,8 @@ class Services:
         Says how full the disk is; None where nobody can say.
     model
         What reads the scans; None while no model is loaded.
+    zone
+        The site's, for times of human reads that come without one.
 
     """
 
@@ -82,3 +85,4 @@ class Services:
     limits: Limits = field(default_factory=Limits)
     room: Callable[[], Room] | None = None
     model: ModelIdentity | None = None
+    zone: tzinfo = UTC

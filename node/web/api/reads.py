@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException
@@ -77,7 +76,7 @@ def post_reads(
 
     def parse(data: bytes) -> Parsed:
         read = read_csv if as_table else read_json
-        return read(data, source=ReadSource.API, zone=house_of(request).clock().astimezone().tzinfo or UTC)
+        return read(data, source=ReadSource.API, zone=house_of(request).services.zone)
 
     return _take(request, visitor, response, body, parse)
 

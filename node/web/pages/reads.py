@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
@@ -93,7 +93,7 @@ def enter(request: Request, visitor: Reviewer, form: Annotated[ReadForm, Form()]
     study = house.ledger.study(form.study_uid)
     if study is None:
         raise HTTPException(404, "There is no such study here.")
-    typed = typed_read(form, study, _zone(house))
+    typed = typed_read(form, study, house.services.zone)
     if typed.read is None:
         return _form(request, study, form, typed.faults, status=422)
     (recorded,) = house.services.take_reads(form.original, (typed.read,), visitor.name)
@@ -110,7 +110,7 @@ def take_file(request: Request, visitor: Reviewer, file: Annotated[UploadFile, F
     house = house_of(request)
     data = file.file.read(MOST_BYTES + 1)
     try:
-        parsed = _parsed(data, file.filename or "", _zone(house))
+        parsed = _parsed(data, file.filename or "", house.services.zone)
     except (Malformed, Refused) as error:
         return _page(request, visitor, error=f"Nothing was taken: {error}.")
     taken = house.services.take_reads(data, parsed.reads, visitor.name)
@@ -182,7 +182,3 @@ def _next_version(house: House, study_uid: str, reader: str) -> int:
     name = source_id(study_uid, reader)
     versions = [one.read.version for one in house.ledger.reads_of(study_uid) if one.read.source_id == name]
     return max(versions, default=0) + 1
-
-
-def _zone(house: House) -> tzinfo:
-    return house.clock().astimezone().tzinfo or UTC
