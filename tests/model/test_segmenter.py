@@ -13,7 +13,7 @@ from model.reader import Reader
 from model.segmenter import Segmenter
 from tests.heart_scan import BEAD, heart_scan
 from tests.tiny_bundle import tiny_bundle
-from train.cases import make_case, training_resolution
+from train.cases import Cohort, make_case, training_resolution
 from train.cohort import volume_of
 
 CPU = torch.device("cpu")
@@ -140,13 +140,14 @@ def test_members_of_different_kinds_are_no_ensemble():
 
 
 @pytest.mark.parametrize("seed", [5, 9])
-def test_leaving_slices_out_changes_no_calcium(monkeypatch, seed):
-    volume = volume_of(make_case(seed, training_resolution()))
+def test_leaving_slices_out_changes_no_coronary_calcium(monkeypatch, seed):
+    case = make_case(seed, training_resolution(Cohort.HIGH))
+    volume = volume_of(case)
     segmenter = Segmenter(default_bundle(), CPU)
     quick = segmenter(volume, definition_for())
     monkeypatch.setattr(model.segmenter, "landmarks", lambda slices, _: list(slices))
     whole = segmenter(volume, definition_for())
-    assert (whole.mask.labels > 0).sum() > 20
-    np.testing.assert_array_equal(
-        np.where(quick.mask.labels < 5, quick.mask.labels, 0), whole.mask.labels * (whole.mask.labels < 5)
-    )
+    # what is no calcium of a vessel may fall on either side of the limit: its surroundings are known less finely
+    coronary = (case.calcium > 0) & (case.calcium < 5)
+    assert (whole.mask.labels[coronary] > 0).sum() > 20
+    np.testing.assert_array_equal(quick.mask.labels[coronary], whole.mask.labels[coronary])
