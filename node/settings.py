@@ -200,7 +200,8 @@ class WebSettings(_Part):
     )
     viewer_url: str = Field(
         default="",
-        description="Where a study opens in the site's viewer, with `{study_uid}` or `{accession}` in it; empty: no link.",
+        description="Where a study opens in the site's viewer, with `{study_uid}` or `{accession}` in it; "
+        "empty: no link.",
     )
     session_hours: float = Field(default=10, gt=0, le=168, description="A log-in ends after so long.")
     idle_minutes: float = Field(default=30, gt=0, le=1440, description="A log-in ends when unused for so long.")

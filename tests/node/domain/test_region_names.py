@@ -6,8 +6,19 @@ from node.domain.region_names import REGION_NAMES, region_named
 
 @pytest.mark.parametrize(
     ("name", "region"),
-    [("LCx", "LCX"), ("Cx", "LCX"), ("LCX", "LCX"), (" AoV", "AV"), ("left_main", "LM"), ("Hauptstamm", "LM")]
-    + [("RIVA", "LAD"), ("Total", "CAC"), ("Gesamt", "CAC"), ("RCX", "LCX"), ("thoracic-aorta", "TA")],
+    [
+        ("LCx", "LCX"),
+        ("Cx", "LCX"),
+        ("LCX", "LCX"),
+        (" AoV", "AV"),
+        ("left_main", "LM"),
+        ("Hauptstamm", "LM"),
+        ("RIVA", "LAD"),
+        ("Total", "CAC"),
+        ("Gesamt", "CAC"),
+        ("RCX", "LCX"),
+        ("thoracic-aorta", "TA"),
+    ],
 )
 def test_names_of_people_and_machines(name, region):
     assert region_named(name) == region
