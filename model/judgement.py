@@ -96,8 +96,12 @@ class Judge:
             raise ValueError("it was fitted on other features than this program measures")
         if set(arrays) != {"centre", "scale", "weight", "link"}:
             raise ValueError(f"its arrays are {', '.join(sorted(arrays)) or 'missing'}")
-        limits = {name: float(values[name]) for name in ("accept_from", "accept_aortic_from")}
-        return cls(**arrays, bias=float(values["bias"]), **limits)
+        return cls(
+            **arrays,
+            bias=float(values["bias"]),
+            accept_from=float(values["accept_from"]),
+            accept_aortic_from=float(values["accept_aortic_from"]),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """What is no array, as plain values for JSON."""
