@@ -188,10 +188,18 @@ def _over(limits: Sequence[float]) -> str:
 def _judge_parts(differences: Sequence[Difference], limits: Limits) -> list[_Judgement]:
     """Vessels and aorta: a score that moved to another vessel, and differences the total does not show."""
     known = {one.region: one for one in differences if one.human is not None}
+    missed = [
+        region
+        for region in ("LM+LAD", "LCX", "RCA")
+        if limits.missed_vessel and region in known and limits.missed(known[region].ours, known[region].human or 0.0)
+    ]
     found = [
         _Judgement(Tier.MINOR, _words(known[region]), (region,))
         for region in (*CORONARIES, "AV", "TA", "AC")
-        if region in known and known[region].beyond
+        if region in known and known[region].beyond and region not in missed
+    ]
+    found += [
+        _Judgement(Tier.REVIEW, f"{_words(known[region])}: calcium in one read only", (region,)) for region in missed
     ]
     # a shift between LM and LAD is a matter of taste: the two are told apart by millimetres
     moved = [
@@ -199,12 +207,6 @@ def _judge_parts(differences: Sequence[Difference], limits: Limits) -> list[_Jud
         for region in ("LM+LAD", "LCX", "RCA")
         if region in known and known[region].beyond and abs(known[region].signed or 0.0) > limits.shift_points
     ]
-    if limits.missed_vessel:
-        found += [
-            _Judgement(Tier.REVIEW, f"{_words(known[region])}: calcium in one read only", (region,))
-            for region in ("LM+LAD", "LCX", "RCA")
-            if region in known and limits.missed(known[region].ours, known[region].human or 0.0)
-        ]
     gained = [one for one in moved if (one.signed or 0.0) > 0]
     lost = [one for one in moved if (one.signed or 0.0) < 0]
     if gained and lost:

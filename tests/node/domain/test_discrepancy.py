@@ -78,6 +78,7 @@ def test_a_vessel_that_only_one_read_calls_calcified_is_reviewed_though_the_tota
     found = judged(ours(LAD=110, LCX=30), human(LM=0, LAD=120, LCX=0, RCA=0))
     assert found.tier is Tier.REVIEW
     assert list(found.lesions) == [1]  # the circumflex's, not the anterior's
+    assert len([reason for reason in found.reasons if reason.startswith("LCX ")]) == 1
     assert judged(ours(LAD=110, LCX=30), human(LM=0, LAD=120, LCX=0, RCA=0), missed_vessel=False).tier is Tier.MINOR
 
 
