@@ -66,7 +66,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which model read a scan; goes into every report."""
+    """Which model read a scan; goes into every report. ``sha256`` is of the weights and the limits beside them."""
 
     name: str
     version: str
@@ -201,7 +201,10 @@ def load_bundle(folder: Path) -> ModelBundle:
     _fill(_by_name(coarse, fine), tensors)
     return ModelBundle(
         identity=Identity(
-            name=manifest.name, version=manifest.version, sha256=manifest.sha256, trained_on=manifest.trained_on
+            name=manifest.name,
+            version=manifest.version,
+            sha256=_reads_as(manifest.sha256, manifest.calibration, judge),
+            trained_on=manifest.trained_on,
         ),
         released_for=manifest.released_for,
         calibration=manifest.calibration,
@@ -271,10 +274,10 @@ def write_bundle(folder: Path, bundle: ModelBundle, card: str) -> Identity:
     if bundle.judge is not None:
         tensors |= {f"judge.{key}": torch.from_numpy(value.copy()) for key, value in bundle.judge.arrays().items()}
     packed = pack_tensors(tensors)
-    identity = replace(bundle.identity, sha256=hashlib.sha256(packed).hexdigest())
+    digest = hashlib.sha256(packed).hexdigest()
     manifest = {
         "format": FORMAT,
-        **asdict(identity),
+        **asdict(replace(bundle.identity, sha256=digest)),
         "released_for": bundle.released_for,
         "networks": {"coarse": bundle.coarse.config.as_dict(), "fine": bundle.fine.config.as_dict()},
         "members": len(bundle.members),
@@ -286,4 +289,10 @@ def write_bundle(folder: Path, bundle: ModelBundle, card: str) -> Identity:
     (folder / WEIGHTS).write_bytes(packed)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
-    return identity
+    return replace(bundle.identity, sha256=_reads_as(digest, bundle.calibration, bundle.judge))
+
+
+def _reads_as(weights_sha256: str, calibration: Calibration, judge: Judge | None) -> str:
+    """Hash of all that decides a reading: another limit is another model, and its answers need UIDs of their own."""
+    beside = {"calibration": asdict(calibration), "judge": None if judge is None else judge.as_dict()}
+    return hashlib.sha256(f"{weights_sha256}\n{json.dumps(beside, sort_keys=True)}".encode()).hexdigest()

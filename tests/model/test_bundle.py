@@ -29,7 +29,8 @@ def rehash(folder):
 def test_what_is_written_is_what_is_read(folder):
     ours, theirs = tiny_bundle(3), load_bundle(folder)
     assert theirs.identity.name == "tiny"
-    assert theirs.identity.sha256 == hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    assert json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"] == digest
     assert (theirs.released_for, theirs.calibration) == (ours.released_for, ours.calibration)
     assert theirs.experiment == {"seed": 3}
     for name in ("coarse", "fine"):
@@ -38,6 +39,15 @@ def test_what_is_written_is_what_is_read(folder):
         assert not other.training
         for key, value in mine.state_dict().items():
             torch.testing.assert_close(other.state_dict()[key], value, atol=1e-3, rtol=1e-3)
+
+
+def test_another_limit_beside_the_weights_is_another_model(folder):
+    before = load_bundle(folder).identity
+    calibration = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["calibration"]
+    rewrite(folder, {"calibration": calibration | {"background_prior": 0.5}})
+    after = load_bundle(folder).identity
+    assert after.sha256 != before.sha256
+    assert (after.name, after.version) == (before.name, before.version)
 
 
 def test_weights_are_used_as_float32_though_stored_as_float16(folder):
