@@ -31,6 +31,8 @@ UNLIKELY: Final = 0.02
 """A component of less than this probability by the first member's word is not shown to the others."""
 CLEAR: Final = 0.99
 """Nor is one that belongs to one vessel with at least this probability."""
+METAL_HU: Final = 2000.0
+"""What peaks above this is metal: pure calcium hydroxyapatite is not denser, and a scan blurs what is small."""
 
 _SCORED: Final = [vessel.label for vessel in Vessel]
 
@@ -168,14 +170,15 @@ class Segmenter:
         at_heart = spots.at_heart(located.gate, here.corner)
         pixel, voxel = _distinct(spots.pixel, len(anatomy))
         floor = definition.threshold_hu
+        calcium = spots.peak_hu <= METAL_HU
         marks = landmarks(slices, here.spacing_mm)
         anatomy[marks], logits = self._fine.anatomy_and_logits(here, marks, pixel, floor)
         spread(anatomy, marks, slices)
-        near = at_heart | around.aorta_gate().holds(spots.middle)
+        near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
         more = between(spots, near, anatomy, marks, slices)
         anatomy[more], others = self._fine.anatomy_and_logits(here, more, pixel, floor)
         logits = np.where(np.isnan(logits), others, logits)
-        near = at_heart | around.aorta_gate().holds(spots.middle)
+        near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
         chosen = near[spots.component]
         spots, voxel = spots.where(near), voxel[chosen]
         sides = np.stack([at_heart[near], np.ones(spots.count, dtype=np.bool_)], axis=1)

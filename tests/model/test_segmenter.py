@@ -139,6 +139,14 @@ def test_members_of_different_kinds_are_no_ensemble():
         replace(tiny_bundle(), more=(default_bundle().fine,))
 
 
+@pytest.mark.parametrize(("peak", "lesions"), [(1900, 1), (2100, 0)])
+def test_what_is_brighter_than_any_calcium_is_metal(peak, lesions):
+    volume = heart_scan()
+    k, row, column = BEAD
+    volume.hu[k : k + 2, row + 1, column + 1] = peak
+    assert len(reading(tiny_bundle(finds=Territory.LAD), volume).lesions) == lesions
+
+
 @pytest.mark.parametrize("seed", [5, 9])
 def test_leaving_slices_out_changes_no_coronary_calcium(monkeypatch, seed):
     case = make_case(seed, training_resolution(Cohort.HIGH))
