@@ -92,7 +92,7 @@ def fit(
     folder
         Holds ``checkpoint.pt``, ``metrics.csv``, ``watched.csv`` and ``metrics.png``; made if it is missing.
     device
-        Half precision (bfloat16) is used on a GPU only: on a CPU it is slower.
+        Half precision (bfloat16) is used where the hardware computes in it: see :func:`half_precision`.
     sitting
         Who is told, who watches, and when to stop early.
 
@@ -136,6 +136,11 @@ def _batches(task: Task[B], plan: Optimisation, first: int, device: torch.device
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def half_precision(device: torch.device) -> bool:
+    """Whether to train in bfloat16: on a GPU, and on a CPU that has instructions for it (elsewhere it is slower)."""
+    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
 def rate_at(step: int, plan: Optimisation) -> float:
@@ -185,7 +190,7 @@ class _Run:
         return run
 
     def learn(self, task: Task[B], batch: B, plan: Optimisation, device: torch.device) -> None:
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half_precision(device)):
             losses = task.losses(self.network.train(), batch)
         self.optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from model.network import NetworkConfig, UNet
 from train.config import Optimisation
-from train.loop import CHECKPOINT, Sitting, averaged, fit, rate_at, steps_behind
+from train.loop import CHECKPOINT, Sitting, averaged, fit, half_precision, rate_at, steps_behind
 from train.metrics import METRICS, PICTURE, WATCHED
 
 CONFIG = NetworkConfig(dimensions=2, channels=1, filters=2, levels=2, heads=(("t", 2),))
@@ -128,3 +128,9 @@ def test_watching_is_written_beside_the_losses(tmp_path):
     fit(network(), BrightOrDark(), plan, tmp_path, CPU, Sitting(watch=lambda _: {"found": 0.5}))
     assert (tmp_path / WATCHED).read_text().split() == ["step,found", "4,0.5", "8,0.5"]
     assert (tmp_path / PICTURE).stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("kind", "capable", "half"), [("cpu", False, False), ("cpu", True, True), ("cuda", False, True)])
+def test_half_precision_is_for_hardware_that_computes_in_it(monkeypatch, kind, capable, half):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
+    assert half_precision(torch.device(kind)) is half
