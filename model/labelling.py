@@ -89,7 +89,9 @@ class Labeller:
         logits = _unknown(pixel.shape[1])
         done = 0
         for batch, heads in self._run(0, field, slices, threshold_hu):
-            anatomy[done : done + len(batch)] = heads["anatomy"].max(1).indices.to(torch.uint8).cpu().numpy()
+            # (batch, rows, columns, stem, stem), folded back into the plane as bytes
+            best = heads["anatomy"].argmax(-1).to(torch.uint8).permute(0, 1, 3, 2, 4)
+            anatomy[done : done + len(batch)] = best.reshape(len(batch), FIELD, FIELD).cpu().numpy()
             done += len(batch)
             _gather(heads, batch, pixel, logits)
         return anatomy, logits
@@ -116,7 +118,7 @@ class Labeller:
         network = self._networks[member]
         for first in range(0, len(slices), BATCH):
             batch = slices[first : first + BATCH]
-            yield batch, network.split(network(field.inputs(batch, threshold_hu)))
+            yield batch, network.split(network.by_pixel(field.inputs(batch, threshold_hu)), dim=-1)
 
 
 def _unknown(count: int) -> NDArray[np.float32]:
@@ -134,17 +136,17 @@ def _gather(
     mine = np.concatenate([np.arange(first, last) for first, last in ends])
     if not mine.size:
         return
-    device = heads["territory"].device
+    device, stem = heads["territory"].device, heads["territory"].shape[3]
     which = torch.from_numpy(np.repeat(np.arange(len(batch)), ends[:, 1] - ends[:, 0])).to(device)
     row, column = (torch.from_numpy(axis[mine]).to(device) for axis in pixel[1:])
-    territory, calcium = (heads[name].permute(0, 2, 3, 1) for name in ("territory", "calcium"))
     total = torch.zeros((mine.size, len(Territory) + 1), device=device)
     count = torch.zeros((mine.size, 1), device=device)
     for down in (-1, 0, 1):
         for across in (-1, 0, 1):
             y, x = row + down, column + across
             inside = ((y >= 0) & (y < FIELD) & (x >= 0) & (x < FIELD))[:, None]
-            at = (which, y.clamp(0, FIELD - 1), x.clamp(0, FIELD - 1))
-            total += torch.cat([territory[at], calcium[at]], dim=1).float() * inside
+            y, x = y.clamp(0, FIELD - 1), x.clamp(0, FIELD - 1)
+            at = (which, y // stem, x // stem, y % stem, x % stem)
+            total += torch.cat([heads["territory"][at], heads["calcium"][at]], dim=1).float() * inside
             count += inside
     logits[mine] = (total / count).cpu().numpy()

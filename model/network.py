@@ -126,6 +126,21 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of all heads, joined along the channel axis."""
+        return _from_channels(self.out(self._features(images)), self.config.stem)
+
+    def by_pixel(self, images: Tensor) -> Tensor:
+        """The same logits of a 2D network in the order they are computed in.
+
+        (batch, rows / stem, columns / stem, stem, stem, config.classes): those of a pixel lie together. Putting them
+        into planes as :meth:`forward` does takes as long as a level of the network.
+        """
+        stem, classes = self.config.stem, self.config.classes
+        features = self._features(images).permute(0, 2, 3, 1)
+        weight = self.out.weight.reshape(classes, stem**2, -1).transpose(0, 1).reshape(stem**2 * classes, -1)
+        logits = F.linear(features, weight, self.out.bias.reshape(classes, stem**2).t().reshape(-1))
+        return logits.reshape(*features.shape[:3], stem, stem, classes)
+
+    def _features(self, images: Tensor) -> Tensor:
         if any(size % self.config.multiple for size in images.shape[2:]):
             raise ValueError(f"{tuple(images.shape[2:])} is no multiple of {self.config.multiple}")
         features = _to_channels(images, self.config.stem)
@@ -136,11 +151,11 @@ class UNet(nn.Module):
         skips.pop()
         for rise, join in zip(self.up, self.join, strict=True):
             features = join(torch.cat([rise(features), skips.pop()], dim=1))
-        return _from_channels(self.out(features), self.config.stem)
+        return features
 
-    def split(self, logits: Tensor) -> dict[str, Tensor]:
-        """Logits of each head, by name."""
-        parts = torch.split(logits, [count for _, count in self.config.heads], dim=1)
+    def split(self, logits: Tensor, dim: int = 1) -> dict[str, Tensor]:
+        """Logits of each head, by name; ``dim`` is the axis of classes."""
+        parts = torch.split(logits, [count for _, count in self.config.heads], dim=dim)
         return {name: part for (name, _), part in zip(self.config.heads, parts, strict=True)}
 
 

@@ -78,3 +78,14 @@ def test_a_config_survives_plain_values(config):
 def test_impossible_networks_are_refused(wrong):
     with pytest.raises(ValueError, match=r"2D|at least|distinct"):
         NetworkConfig(**{"dimensions": 2, **TINY, **wrong})
+
+
+@pytest.mark.parametrize("stem", [1, 2, 3])
+def test_logits_by_pixel_are_those_of_the_planes(stem):
+    torch.manual_seed(4)
+    network = UNet(NetworkConfig(dimensions=2, stem=stem, **TINY)).eval()
+    images = torch.randn((2, 2, stem * 4, stem * 6))
+    with torch.inference_mode():
+        planes, cells = network(images), network.by_pixel(images)
+    assert cells.shape == (2, 4, 6, stem, stem, 4)
+    torch.testing.assert_close(cells.permute(0, 5, 1, 3, 2, 4).reshape(planes.shape), planes)
