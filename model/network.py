@@ -137,7 +137,8 @@ class UNet(nn.Module):
         stem, classes = self.config.stem, self.config.classes
         features = self._features(images).permute(0, 2, 3, 1)
         weight = self.out.weight.reshape(classes, stem**2, -1).transpose(0, 1).reshape(stem**2 * classes, -1)
-        logits = F.linear(features, weight, self.out.bias.reshape(classes, stem**2).t().reshape(-1))
+        bias = None if self.out.bias is None else self.out.bias.reshape(classes, stem**2).t().reshape(-1)
+        logits = F.linear(features, weight, bias)
         return logits.reshape(*features.shape[:3], stem, stem, classes)
 
     def _features(self, images: Tensor) -> Tensor:

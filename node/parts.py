@@ -16,6 +16,7 @@ from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
 from node.dicom.web import WebSender
 from node.domain.identity import hashed
+from node.domain.settlement import Disclosure
 from node.intake.code_map import CodeMap
 from node.intake.hl7_reads import Hl7Site
 from node.intake.mllp import MllpConfig
@@ -174,3 +175,14 @@ def _release_rule(destination: Destination) -> ReleaseRule:
 def wanted_roles(settings: Settings) -> Mapping[str, frozenset[Role]]:
     """For each destination, the roles it gets."""
     return {one.name: frozenset(Role(role) for role in one.send) for one in settings.destinations}
+
+
+def told_of_outcomes(settings: Settings) -> frozenset[str]:
+    """The destinations that are told how flagged cases were settled."""
+    return frozenset(one.name for one in settings.destinations if one.outcome)
+
+
+def disclosure(settings: Settings) -> Disclosure:
+    """What they are told beside the outcome itself."""
+    outcome = settings.outcome
+    return Disclosure(radpeer=outcome.radpeer, reviewer=outcome.name_reviewer, organization=outcome.verified_for)

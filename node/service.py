@@ -35,6 +35,7 @@ from node.stages.qualify import Qualifier
 from node.stages.read import ReadStage
 from node.stages.receive import Receiver
 from node.stages.release import Releaser
+from node.stages.write_back import WriteBack
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
 from node.storage.originals import Originals
@@ -193,6 +194,12 @@ class Node:
                 limits=self._settings.comparison,
                 releaser=releaser,
                 clock=self._clock,
+            ),
+            Stage.WRITE_BACK: WriteBack(
+                storage=self.storage,
+                destinations=parts.told_of_outcomes(self._settings),
+                disclosure=parts.disclosure(self._settings),
+                software_version=parts.software_version(),
             ),
         }
         return LocalDispatcher(

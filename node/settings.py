@@ -34,6 +34,7 @@ from pydantic_settings import SettingsError as NoJson
 from node.domain.policy import Policy, SeriesPolicy
 from node.domain.release import ReleasePolicy
 from node.domain.tiers import Limits
+from node.outcome_settings import OutcomeSettings
 from node.reads_settings import Hl7Settings, ReadsSettings
 from node.setting_sources import (
     PREFIX,
@@ -156,6 +157,9 @@ class Destination(_Part):
     release_after_hours: Annotated[float, Field(gt=0, le=8760)] | None = Field(
         default=None, description="`after_human_read` waits so long at most; empty: until a human read comes."
     )
+    outcome: bool = Field(
+        default=False, description="Whether it is told how a flagged case was settled: a new version of the `sr`."
+    )
     attempts: int = Field(default=40, ge=1, description="Attempts before an object becomes a dead letter.")
     first_retry_seconds: Seconds = Field(default=2, description="Delay after the first failed attempt; then doubled.")
     most_retry_seconds: Seconds = Field(default=600, description="Longest delay between attempts.")
@@ -171,6 +175,8 @@ class Destination(_Part):
             raise ValueError("url must start with http:// or https://")
         if self.release_after_hours is not None and self.release is not ReleasePolicy.AFTER_HUMAN_READ:
             raise ValueError("release_after_hours belongs to release = 'after_human_read'")
+        if self.outcome and "sr" not in self.send:
+            raise ValueError("the outcome is a new version of the sr: outcome = true needs it in send")
         return self
 
     def secret(self) -> str | None:
@@ -253,6 +259,7 @@ class Settings(BaseSettings):
     reads: ReadsSettings = ReadsSettings()
     hl7: Hl7Settings = Hl7Settings()
     destinations: tuple[Destination, ...] = ()
+    outcome: OutcomeSettings = OutcomeSettings()
     site: SiteSettings = SiteSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

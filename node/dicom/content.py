@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -12,12 +13,14 @@ from node.dicom import codes
 from node.dicom.codes import Code
 from node.dicom.envelope import instance_reference, new_object, order_item, plain, plane_references
 from node.dicom.headers import SOFTWARE_NAME
-from node.dicom.request import Request, Role, StoredObject
+from node.dicom.request import PredecessorRef, Request, Role, StoredObject
 
 CONTAINS = "CONTAINS"
 HAS_CONCEPT_MOD = "HAS CONCEPT MOD"
 HAS_OBS_CONTEXT = "HAS OBS CONTEXT"
 HAS_PROPERTIES = "HAS PROPERTIES"
+DATE_TIME = "%Y%m%d%H%M%S.%f"  # without the zone: "+0000" is legal, and dcmtk refuses the whole document for it
+_NO_DELIMITERS = str.maketrans("^=", "  ")
 
 
 def container(concept: Code, children: Iterable[Dataset], *, template: str = "", relation: str = CONTAINS) -> Dataset:
@@ -71,6 +74,25 @@ def number(
     item.MeasuredValueSequence = [measured]
     _add_children(item, children)
     return item
+
+
+def date_time(concept: Code, value: datetime, relation: str = CONTAINS) -> Dataset:
+    """A DATETIME item; ``value`` is in the zone of the document."""
+    item = _item("DATETIME", concept, relation)
+    item.DateTime = value.strftime(DATE_TIME)
+    return item
+
+
+def person_name(concept: Code, value: str, relation: str = CONTAINS) -> Dataset:
+    """A PNAME item, in ASCII."""
+    item = _item("PNAME", concept, relation)
+    item.PersonName = plain_name(value)
+    return item
+
+
+def plain_name(value: str) -> str:
+    """A name in one component, in ASCII (PS3.5 6.2: at most 64 characters, without the delimiters of PN)."""
+    return plain(value, 64).translate(_NO_DELIMITERS).strip() or "-"
 
 
 def segment_reference(concept: Code, sop_class_uid: str, sop_uid: str, segment: int) -> Dataset:
@@ -130,12 +152,17 @@ def new_document(
     dataset.CurrentRequestedProcedureEvidenceSequence = [_evidence(request, segmentation)]
     predecessor = request.predecessors.get(role)
     if predecessor is not None:
-        instance = instance_reference(predecessor.sop_class_uid, predecessor.sop_uid)
-        dataset.PredecessorDocumentsSequence = [_study(request, {predecessor.series_uid: Sequence([instance])})]
+        dataset.PredecessorDocumentsSequence = [predecessor_item(request.source.study_uid, predecessor)]
     for element in root:
         if element.keyword != "RelationshipType":
             dataset[element.tag] = element
     return dataset
+
+
+def predecessor_item(study_uid: str, predecessor: PredecessorRef) -> Dataset:
+    """An item of Predecessor Documents Sequence (PS3.3 C.17.2.2)."""
+    instance = instance_reference(predecessor.sop_class_uid, predecessor.sop_uid)
+    return _study(study_uid, {predecessor.series_uid: Sequence([instance])})
 
 
 def _decimal(value: float) -> str:
@@ -161,12 +188,12 @@ def _evidence(request: Request, segmentation: StoredObject | None) -> Dataset:
     if segmentation is not None:
         made = instance_reference(segmentation.sop_class_uid, segmentation.sop_uid)
         series[segmentation.series_uid] = Sequence([made])
-    return _study(request, series)
+    return _study(request.source.study_uid, series)
 
 
-def _study(request: Request, series: dict[str, Sequence]) -> Dataset:
+def _study(study_uid: str, series: dict[str, Sequence]) -> Dataset:
     study = Dataset()
-    study.StudyInstanceUID = request.source.study_uid
+    study.StudyInstanceUID = study_uid
     study.ReferencedSeriesSequence = Sequence()
     for uid, instances in series.items():
         item = Dataset()

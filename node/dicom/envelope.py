@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from pydicom.charset import decode_bytes, python_encoding
@@ -55,7 +55,7 @@ def new_object(request: Request, role: Role, sop_class_uid: str) -> Dataset:
     dataset.ContentQualification = request.identity.qualification
     _add_series(dataset, request, role)
     _add_equipment(dataset, request, transcode)
-    _add_times(dataset, request)
+    stamp(dataset, request.made_at, carried.get("TimezoneOffsetFromUTC", b""))
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.PRIVATE_SCHEME
     scheme.CodingSchemeName = "Calcium second reader private codes"
@@ -178,6 +178,22 @@ _SYMBOLS: Final = str.maketrans(
 )
 
 
+def stamp(dataset: Dataset, made: datetime, zone: bytes) -> datetime:
+    """Date the object: when it was made, in the zone its source names (Timezone Offset From UTC, as sent).
+
+    Returns the same time in that zone.
+    """
+    offset = zone.decode("ascii", "replace").strip(" \0")
+    if len(offset) == 5 and offset[0] in "+-" and offset[1:].isdigit():
+        minutes = int(offset[1:3]) * 60 + int(offset[3:])
+        made = made.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    day, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S.%f")
+    for kind in ("InstanceCreation", "Content", "Series"):
+        setattr(dataset, f"{kind}Date", day)
+        setattr(dataset, f"{kind}Time", time)
+    return made
+
+
 def _add_series(dataset: Dataset, request: Request, role: Role) -> None:
     offset, modality, purpose = _SERIES[role]
     dataset.Modality = modality
@@ -226,18 +242,6 @@ def _name_node(dataset: Dataset, request: Request) -> None:
     dataset.SoftwareVersions = [plain(identity.software_version, 64), plain(f"{model.name} {model.version}", 64)]
     if identity.station_name:
         dataset.StationName = identity.station_name[:16]
-
-
-def _add_times(dataset: Dataset, request: Request) -> None:
-    made = request.made_at
-    offset = request.source.carried.get("TimezoneOffsetFromUTC", b"").decode("ascii", "replace").strip(" \0")
-    if len(offset) == 5 and offset[0] in "+-" and offset[1:].isdigit():
-        minutes = int(offset[1:3]) * 60 + int(offset[3:])
-        made = made.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
-    day, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S.%f")
-    for kind in ("InstanceCreation", "Content", "Series"):
-        setattr(dataset, f"{kind}Date", day)
-        setattr(dataset, f"{kind}Time", time)
 
 
 def _character_set(request: Request) -> tuple[bytes, str | None]:

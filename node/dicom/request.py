@@ -25,6 +25,7 @@ class Role(StrEnum):
     SR = "sr"  # TID 1500, for machines
     REPORT = "report"  # TID 3900, for people
     SUMMARY = "summary"  # a picture for any viewer
+    OUTCOME = "outcome"  # the TID 1500 report anew, once a person has settled the case; not made of a reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

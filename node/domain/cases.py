@@ -128,4 +128,10 @@ class StatisticsRow:
     made_at: datetime
     scanner: str
     model_version: str
+    state: CaseState = CaseState.OPEN
     pairs: Mapping[str, tuple[float, float]]
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is flagged and nobody has decided."""
+        return self.tier.flagged and self.state is CaseState.OPEN

@@ -104,6 +104,16 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBack:
+    """The object that tells of a decision: a version of the report on ``generation`` of a series."""
+
+    decision_id: int
+    series_uid: str
+    generation: int
+    sop_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
     """What becomes of the deliveries of a generation to one destination that were held, or ended without need.
 
@@ -129,6 +139,7 @@ class Outcome:
     followers: tuple[NewWork, ...] = ()
     study: StudyFacts | None = None
     comparison: NewComparison | None = None
+    written: WrittenBack | None = None
     releases: tuple[Released, ...] = ()
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ class Stage(StrEnum):
     PUBLISH = "publish"
     DELIVER = "deliver"
     COMPARE = "compare"
+    WRITE_BACK = "write-back"
 
 
 class WorkState(StrEnum):
@@ -34,8 +35,9 @@ class Work:
     """One piece of work, as claimed.
 
     ``series_uid`` and ``generation`` say what it is about; for DELIVER, ``object_uid`` and ``destination`` say what
-    goes where. ``attempts`` counts claims since the work was added or revived, this one included; ``claim`` counts all
-    claims ever, so that an outcome can only be recorded under the claim it was made under.
+    goes where; for WRITE_BACK, ``object_uid`` is the number of the decision. ``attempts`` counts claims since the work
+    was added or revived, this one included; ``claim`` counts all claims ever, so that an outcome can only be recorded
+    under the claim it was made under.
     """
 
     id: int

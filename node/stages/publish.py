@@ -107,13 +107,17 @@ class Publisher:
         )
 
     def _predecessors(self, work: Work) -> dict[Role, PredecessorRef]:
-        """The newest earlier version of each object; a generation that was declined made none."""
+        """The newest earlier version of each object; a generation that was declined made none.
+
+        What told of a decision is none of them: the decision was on the reads of that generation.
+        """
         found: dict[Role, PredecessorRef] = {}
         for generation in range(1, work.generation):
             for answer in self._storage.ledger.objects(work.series_uid, generation):
-                found[Role(answer.role)] = PredecessorRef(
-                    series_uid=answer.made_series_uid, sop_class_uid=answer.sop_class_uid, sop_uid=answer.sop_uid
-                )
+                if answer.role != Role.OUTCOME:
+                    found[Role(answer.role)] = PredecessorRef(
+                        series_uid=answer.made_series_uid, sop_class_uid=answer.sop_class_uid, sop_uid=answer.sop_uid
+                    )
         return found
 
     def _keep(self, work: Work, made: StoredObject) -> StoredAnswer:

@@ -13,6 +13,7 @@ from node.storage.comparisons_book import record_comparison
 from node.storage.engine import Store
 from node.storage.facts import decode_kept, decode_texts, encode_kept, encode_texts
 from node.storage.matching import record_study
+from node.storage.outcomes_book import record_written
 from node.storage.tables import objects, readings, verdicts
 
 
@@ -75,6 +76,8 @@ def record(connection: Connection, outcome: Outcome, now: datetime) -> None:
         record_study(connection, outcome.study, now)
     if outcome.comparison is not None:
         record_comparison(connection, outcome.comparison, now)
+    if outcome.written is not None:
+        record_written(connection, outcome.written, now)
     if outcome.verdict is not None:
         verdict = outcome.verdict
         values: dict[str, Any] = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, func, select, union
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, union
 
 from node.domain.cases import (
     Case,
@@ -24,9 +25,11 @@ from node.domain.tiers import Tier
 from node.storage.comparisons_book import counts_by_tier, read_pairs
 from node.storage.decisions_book import decisions_of
 from node.storage.engine import Store
-from node.storage.review_tables import comparison_contents, comparisons
+from node.storage.people_tables import audit
+from node.storage.review_tables import comparison_contents, comparisons, decisions
 
 _LATEST = comparisons.c.latest.is_(True)
+_VIEWED: Final = "case.view"  # as the pages record it
 _SORTED_BY: Mapping[CaseOrder, tuple[ColumnElement[Any], ...]] = {
     CaseOrder.TIER: (comparisons.c.weight, comparisons.c.made_at),
     CaseOrder.MADE: (comparisons.c.made_at,),
@@ -83,6 +86,23 @@ class CasesBook(Store):
             row = connection.execute(query).first()
         return None if row is None else case_row(row)
 
+    def names_known(self, actor: str, numbers: Collection[int]) -> frozenset[int]:
+        """Those of some cases of which ``actor`` has been shown whose read is whose.
+
+        By a view of any comparison of the study that the audit trail has as not blind, or by a decision on the case,
+        whose history names the reads, even if it was withdrawn.
+        """
+        mine, same = comparisons.alias(), comparisons.alias()
+        studies = select(mine.c.id, same.c.id).where(mine.c.id.in_(numbers), same.c.study_uid == mine.c.study_uid)
+        decided = select(decisions.c.comparison_id).where(
+            decisions.c.comparison_id.in_(numbers), decisions.c.outcome != ""
+        )
+        with self._database.reading() as connection:
+            pairs = [(number, f"case:{other}") for number, other in connection.execute(studies).all()]
+            known = set(connection.scalars(decided).all())
+            shown = _shown_openly(connection, actor, {subject for _, subject in pairs})
+        return frozenset(known | {number for number, subject in pairs if subject in shown})
+
     def comparisons_of(self, study_uid: str) -> tuple[CaseRow, ...]:
         """Every comparison of a study, oldest first: the earlier ones stay."""
         query = select(comparisons).where(comparisons.c.study_uid == study_uid).order_by(comparisons.c.id)
@@ -131,6 +151,16 @@ class CasesBook(Store):
             return tuple(_statistics(row) for row in connection.execute(query).all())
 
 
+def _shown_openly(connection: Connection, actor: str, subjects: Collection[str]) -> set[str]:
+    """Those of some subjects that ``actor`` has viewed with the names."""
+    columns = audit.c
+    views = select(columns.subject, columns.detail).where(
+        columns.subject.in_(subjects), columns.actor == actor, columns.action == _VIEWED
+    )
+    rows = connection.execute(views).all()
+    return {row.subject for row in rows if json.loads(row.detail).get("blind") is False}
+
+
 def case_row(row: Row[Any]) -> CaseRow:
     """A row of ``comparisons`` as a plain value."""
     return CaseRow(
@@ -161,6 +191,7 @@ def _statistics(row: Row[Any]) -> StatisticsRow:
         made_at=row.made_at,
         scanner=row.scanner,
         model_version=row.model_version,
+        state=CaseState(row.state),
         pairs=read_pairs(row),
     )
 

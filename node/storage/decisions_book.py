@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, exists, select, update
 
 from node.domain.cases import CaseState
 from node.domain.errors import Refused
+from node.domain.records import NewWork
 from node.domain.review import Decision, Radpeer, ReviewOutcome
+from node.domain.tiers import Tier
+from node.domain.work import Stage
 from node.storage.audit_book import add_entry
-from node.storage.columns import alone, insert_once
+from node.storage.columns import alone, insert_row
 from node.storage.engine import Store
+from node.storage.queueing import add_work
 from node.storage.review_tables import comparisons, decisions
+from node.storage.tables import series
 
 
 class DecisionsBook(Store):
@@ -21,6 +26,8 @@ class DecisionsBook(Store):
 
     def add_decision(self, comparison_id: int, decision: Decision) -> None:
         """Record the next version of the decision on a case; goes into the audit trail.
+
+        That of a flagged case is written back, as far as its series is still here.
 
         Raises
         ------
@@ -31,17 +38,17 @@ class DecisionsBook(Store):
         """
         with self._database.writing() as connection:
             alone(connection)
-            latest = connection.execute(select(comparisons.c.latest).where(comparisons.c.id == comparison_id)).scalar()
-            if latest is None:
+            row = connection.execute(select(comparisons).where(comparisons.c.id == comparison_id)).first()
+            if row is None:
                 raise Refused("there is no such case")
-            if not latest:
+            if not row.latest:
                 raise Refused("the reads of this study were compared anew in the meantime: decide on that")
             history = decisions_of(connection, comparison_id)
             if decision.version != len(history) + 1:
                 raise Refused("somebody else has decided on this case in the meantime: look at it again")
             if decision.withdrawn and (not history or history[-1].withdrawn):
                 raise Refused("there is no decision to withdraw")
-            insert_once(connection, decisions, _values(comparison_id, decision))
+            number = insert_row(connection, decisions, _values(comparison_id, decision))
             case = {
                 "state": CaseState.OPEN if decision.withdrawn else CaseState.DECIDED,
                 "outcome": decision.outcome or "",
@@ -55,6 +62,8 @@ class DecisionsBook(Store):
                 {"version": decision.version, "outcome": decision.outcome, "radpeer": decision.radpeer},
                 decision.decided_at,
             )
+            if Tier(row.tier).flagged:
+                _write_back(connection, number, row, decision.decided_at)
 
     def decisions(self, comparison_id: int) -> tuple[Decision, ...]:
         """Every version on a case, oldest first."""
@@ -78,6 +87,16 @@ def decisions_of(connection: Connection, comparison_id: int) -> tuple[Decision, 
     """Every version on a case, oldest first."""
     query = select(decisions).where(decisions.c.comparison_id == comparison_id).order_by(decisions.c.version)
     return tuple(_decision(row) for row in connection.execute(query).all())
+
+
+def _write_back(connection: Connection, number: int, case: Row[Any], now: datetime) -> None:
+    """Have a decision told to those who ask for it; comparisons outlive the series they are about."""
+    if not connection.execute(select(exists().where(series.c.series_uid == case.series_uid))).scalar_one():
+        return
+    told = NewWork(
+        stage=Stage.WRITE_BACK, series_uid=case.series_uid, generation=case.generation, object_uid=str(number)
+    )
+    add_work(connection, [told], now)
 
 
 def _decision(row: Row[Any]) -> Decision:

@@ -15,6 +15,7 @@ from node.storage.cases_book import CasesBook
 from node.storage.comparisons_book import ComparisonsBook
 from node.storage.decisions_book import DecisionsBook
 from node.storage.engine import Database
+from node.storage.outcomes_book import OutcomesBook
 from node.storage.outlook import Outlook
 from node.storage.people import People
 from node.storage.reads_book import ReadsBook
@@ -32,6 +33,7 @@ class Ledger(
     ComparisonsBook,
     CasesBook,
     DecisionsBook,
+    OutcomesBook,
     People,
     AuditBook,
     Outlook,

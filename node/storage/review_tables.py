@@ -125,6 +125,17 @@ decisions = Table(
     Index(None, "decided_at"),
 )
 
+outcomes = Table(  # which object tells of a decision
+    "outcomes",
+    metadata,
+    Column("decision_id", Integer, ForeignKey("decisions.id"), primary_key=True, autoincrement=False),
+    needed("series_uid", String),
+    needed("generation", Integer),
+    needed("sop_uid", String),
+    needed("recorded_at", UtcDateTime),
+    Index(None, "series_uid", "generation"),
+)
+
 notices = Table(  # what somebody is to be told
     "notices",
     metadata,

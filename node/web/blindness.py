@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from node.domain.cases import Case, CaseState
+from node.domain.cases import Case
 from node.domain.identity import hashed
-from node.domain.people import AuditEntry, Role
 from node.domain.review import Decision, ReviewOutcome
 
 UNCERTAIN: Final = "another reason, shown after the decision"
@@ -92,18 +90,6 @@ def names_for(case: Case, reviewer: str, *, blind: bool) -> Names:
     """The names of a case for a reviewer, the same every time."""
     drawn = int(hashed(f"{case.row.study_uid}/{case.row.id}/{reviewer}")[:8], 16)
     return Names(blind=blind, node_is_a=bool(drawn % 2))
-
-
-def is_blind(case: Case, role: Role, seen: Iterable[AuditEntry]) -> bool:
-    """Whether a visitor must not be told: a reviewer of an open case who was never shown whose read is whose.
-
-    ``seen`` are the visitor's own entries on this case in the audit trail; one view with the names is enough.
-    """
-    if case.row.state is CaseState.DECIDED or not role.allows(Role.REVIEWER) or not case.row.tier.flagged:
-        return False
-    if any(one.outcome is not None for one in case.decisions):
-        return False  # decided before and withdrawn: the names have been shown
-    return not any(one.detail.get("blind") is False for one in seen)
 
 
 def stays_blind(case: Case, reviewer: str, outcome: ReviewOutcome) -> bool:

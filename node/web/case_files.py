@@ -18,10 +18,10 @@ from node.domain.studies import StudyFacts
 from node.domain.tiers import Tier
 from node.stages.scans import ScanKey
 from node.web.accounts import Visitor
-from node.web.blindness import Names, is_blind, names_for
+from node.web.blindness import Names, names_for
 from node.web.house import House, house_of
+from node.web.veil import withheld
 
-_MOST_VIEWS: Final = 1000
 _MOST_NEIGHBOURS: Final = 1000
 
 
@@ -53,10 +53,10 @@ def open_case(request: Request, visitor: Visitor, number: int) -> CaseFile:
     case = house.ledger.case(number)
     if case is None:
         raise HTTPException(404, "There is no case of this number.")
-    seen = house.ledger.audit_entries(subject=subject_of(number), actor=visitor.name, limit=_MOST_VIEWS)
+    blind = bool(withheld(house.ledger, visitor, (case.row,)))
     return CaseFile(
         case=case,
-        names=names_for(case, visitor.name, blind=is_blind(case, visitor.role, seen)),
+        names=names_for(case, visitor.name, blind=blind),
         study=house.ledger.study(case.row.study_uid),
         read=house.ledger.find_read(case.row.read_id),
         findings=_findings(house, case),

@@ -119,8 +119,8 @@ def viewer_url(house: House, file: CaseFile) -> str:
 
 
 def _lesions(file: CaseFile) -> tuple[dict[str, object], ...]:
-    """Those of the viewer's document, in its order: the causes first, then by size."""
-    if file.findings is None:
+    """Those of the viewer's document, in its order: the causes first, then by size. Blind none: they are all ours."""
+    if file.findings is None or file.names.blind:
         return ()
     found = file.findings.lesions
     causal = list(dict.fromkeys(at for at in file.case.comparison.lesions if 0 <= at < len(found)))
@@ -128,7 +128,7 @@ def _lesions(file: CaseFile) -> tuple[dict[str, object], ...]:
     return tuple(
         {
             "vessel": found[at].vessel,
-            "agatston": None if file.names.blind else found[at].agatston,
+            "agatston": found[at].agatston,
             "peak_hu": found[at].peak_hu,
             "slices": found[at].slices,
             "causal": at in causal,

@@ -70,16 +70,13 @@ def runs(labels: NDArray[np.uint8]) -> dict[str, list[int]]:
 
 
 def layers_of(scan: Scan, *, blind: bool, node_is_a: bool) -> tuple[Layer, ...]:
-    """Layers as they may be named.
-
-    Blind, marks of one read alone would say whose they are: both are named A and B, one stays without a name.
-    """
+    """Layers as they may be named. Blind, both are named A and B; marks of one read alone say whose they are: none."""
     whose = [one for one in (NODE, HUMAN) if one in scan.marks]
     if not blind:
         names = {NODE: "Node", HUMAN: "Human"}
         return tuple(Layer(key=one, name=names[one], whose=one) for one in whose)
     if len(whose) < 2:
-        return tuple(Layer(key="marked", name="Marked calcium", whose=one) for one in whose)
+        return ()
     order = (NODE, HUMAN) if node_is_a else (HUMAN, NODE)
     return tuple(Layer(key=letter.lower(), name=letter, whose=one) for letter, one in zip("AB", order, strict=True))
 

@@ -22,6 +22,7 @@ from node.web.auth import Reviewer, Viewer
 from node.web.case_files import person, subject_of
 from node.web.house import House, house_of
 from node.web.trail import Action, record
+from node.web.veil import order_for, veiled, withheld
 
 router = APIRouter(prefix="/cases", tags=["cases"])
 _Word = Annotated[str, Query(max_length=200)]
@@ -39,13 +40,18 @@ class DecisionIn(BaseModel):
     withdrawn: bool = False
 
 
+_REVEAL: Final = "/api/v1/cases/{number}/reveal"
 _SCHEMA: Final = DecisionIn.model_json_schema()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseList:
-    """One page of cases, and how many meet the filter."""
+    """One page of cases, and how many meet the filter.
 
+    ``withheld`` are the numbers of those that the user is still to review blind: they come without scores.
+    """
+
+    withheld: Sequence[int]
     total: int
     limit: int
     offset: int
@@ -68,10 +74,14 @@ class DecisionOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDetail:
-    """A case with its reasons and its history."""
+    """A case with its reasons and its history.
+
+    ``withheld``: the user is still to review it blind, and it comes without all that says whose read is whose.
+    """
 
     case: CaseRow
     latest: bool
+    withheld: bool
     reasons: Sequence[str]
     differences: Sequence[Difference]
     lesions: Sequence[int]
@@ -101,23 +111,37 @@ def _filter(
 @router.get("")
 def listed(
     request: Request,
-    visitor: Viewer,  # noqa: ARG001 - asks for the role
+    visitor: Viewer,
     wanted: Annotated[CaseFilter, Depends(_filter)],
     order: CaseOrder = CaseOrder.TIER,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> CaseList:
     """Cases: the latest comparison of each study, the most important first."""
-    found = house_of(request).ledger.cases(wanted, PageOf(order=order, limit=limit, offset=offset))
-    return CaseList(total=found.total, limit=limit, offset=offset, cases=found.rows)
+    ledger = house_of(request).ledger
+    found = ledger.cases(wanted, PageOf(order=order_for(visitor, order), limit=limit, offset=offset))
+    hidden = withheld(ledger, visitor, found.rows)
+    rows = [veiled(row) if row.id in hidden else row for row in found.rows]
+    return CaseList(total=found.total, limit=limit, offset=offset, cases=rows, withheld=sorted(hidden))
 
 
 @router.get("/{number}")
 def detail(request: Request, visitor: Viewer, number: int) -> CaseDetail:
-    """One case. It says which read is whose, so a later decision on the page is no blind one."""
-    case = _case(house_of(request), number)
+    """One case; without scores where the user is still to review it blind."""
+    house = house_of(request)
+    case = _case(house, number)
+    hidden = bool(withheld(house.ledger, visitor, (case.row,)))
+    record(request, visitor.name, Action.CASE_VIEWED, subject_of(number), blind=hidden)
+    return _blind_detail(case) if hidden else _detail(house, visitor, case)
+
+
+@router.post("/{number}/reveal")
+def reveal(request: Request, visitor: Reviewer, number: int) -> CaseDetail:
+    """Say which read is whose, once and for good; what the user decides from then on was not decided blind."""
+    house = house_of(request)
+    case = _case(house, number)
     record(request, visitor.name, Action.CASE_VIEWED, subject_of(number), blind=False)
-    return _detail(house_of(request), visitor, case)
+    return _detail(house, visitor, case)
 
 
 @router.post(
@@ -147,6 +171,8 @@ def decide(
         blind=False,
         withdrawn=sent.withdrawn,
     )
+    if not sent.withdrawn and withheld(house.ledger, visitor, (case.row,)):
+        raise HTTPException(409, f"You are to review this case blind: do so on its page, or POST to {_REVEAL} first.")
     try:
         house.ledger.add_decision(number, decision)
     except Refused as refusal:
@@ -176,6 +202,7 @@ def _detail(house: House, visitor: Visitor, case: Case) -> CaseDetail:
     return CaseDetail(
         case=case.row,
         latest=case.latest,
+        withheld=False,
         reasons=content.reasons,
         differences=content.differences,
         lesions=content.lesions,
@@ -187,6 +214,25 @@ def _detail(house: House, visitor: Visitor, case: Case) -> CaseDetail:
         reader=person(house, visitor, read.read.reader if read else ""),
         proposed_radpeer={str(outcome): proposed_radpeer(content, outcome) for outcome in ReviewOutcome},
         decisions=[_decision(house, visitor, one) for one in case.decisions],
+    )
+
+
+def _blind_detail(case: Case) -> CaseDetail:
+    return CaseDetail(
+        case=veiled(case.row),
+        latest=case.latest,
+        withheld=True,
+        reasons=(),
+        differences=(),
+        lesions=(),
+        absent=(),
+        borderline=(),
+        remarks=(),
+        model_sha256=case.model_sha256,
+        limits_sha256=case.limits_sha256,
+        reader="",
+        proposed_radpeer={},
+        decisions=(),
     )
 
 

@@ -11,12 +11,13 @@ from fastapi import APIRouter, HTTPException, Query
 from starlette.requests import Request
 
 from node.domain.agreement import Agreement
-from node.domain.read_history import ReadState
+from node.domain.read_history import ReadState, StoredRead
 from node.domain.statistics import Rates
 from node.web.auth import Viewer
 from node.web.house import house_of
 from node.web.pages.node_state import StudyState, queue_of, recent_studies
 from node.web.pages.statistics import Asked, summary_of
+from node.web.veil import study_withheld
 
 router = APIRouter(tags=["node"])
 
@@ -52,7 +53,7 @@ class StudyOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOut:
-    """A read of a study, without its reader."""
+    """A read of a study, without its reader; without scores while the study's case is withheld."""
 
     read_id: int
     source: str
@@ -70,6 +71,7 @@ class StudyDetail:
     study_uid: str
     accession: str
     case: int | None
+    withheld: bool
     reads: Sequence[ReadOut]
 
 
@@ -117,13 +119,14 @@ def studies(
 
 
 @router.get("/studies/{study_uid}")
-def study(request: Request, visitor: Viewer, study_uid: str) -> StudyDetail:  # noqa: ARG001 - asks for the role
+def study(request: Request, visitor: Viewer, study_uid: str) -> StudyDetail:
     """One study."""
     ledger = house_of(request).ledger
     known = ledger.study(study_uid)
     if known is None:
         raise HTTPException(404, "There is no such study here.")
     case = ledger.case_of_study(study_uid)
+    hidden = study_withheld(ledger, visitor, study_uid)
     reads = [
         ReadOut(
             read_id=one.id,
@@ -132,19 +135,23 @@ def study(request: Request, visitor: Viewer, study_uid: str) -> StudyDetail:  # 
             status=one.read.status,
             state=one.state,
             received_at=one.received_at,
-            agatston={name: part.agatston for name, part in one.read.scores.items() if part.agatston is not None},
+            agatston={} if hidden else _agatston(one),
         )
         for one in ledger.reads_of(study_uid)
     ]
     return StudyDetail(
-        study_uid=study_uid, accession=known.accession, case=None if case is None else case.id, reads=reads
+        study_uid=study_uid,
+        accession=known.accession,
+        case=None if case is None else case.id,
+        withheld=hidden,
+        reads=reads,
     )
 
 
 @router.get("/statistics")
-def statistics(request: Request, visitor: Viewer, asked: Asked) -> Figures:  # noqa: ARG001 - asks for the role
+def statistics(request: Request, visitor: Viewer, asked: Asked) -> Figures:
     """The figures of the statistics page, with its filters."""
-    found = summary_of(request, asked)
+    found = summary_of(request, visitor, asked)
     return Figures(
         rates=found.rates,
         flag_rate=found.rates.flag_rate,
@@ -154,6 +161,10 @@ def statistics(request: Request, visitor: Viewer, asked: Asked) -> Figures:  # n
         by_scanner=found.by_scanner,
         by_model=found.by_model,
     )
+
+
+def _agatston(one: StoredRead) -> Mapping[str, float]:
+    return {name: part.agatston for name, part in one.read.scores.items() if part.agatston is not None}
 
 
 def _study(one: StudyState) -> StudyOut:

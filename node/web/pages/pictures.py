@@ -28,7 +28,7 @@ def facts(request: Request, visitor: Viewer, number: int) -> Response:
     except NodeError as error:
         return _gone(error)
     layers = layers_of(scan, blind=file.names.blind, node_is_a=file.names.node_first)
-    lesions = file.findings.lesions if file.findings is not None else ()
+    lesions = file.findings.lesions if file.findings is not None and not file.names.blind else ()
     document = viewer_document(scan, layers, lesions, file.case.comparison.lesions)
     return JSONResponse(document)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Annotated, Final
@@ -28,6 +28,7 @@ from node.web.house import House, house_of
 from node.web.rendering import render
 from node.web.trail import Action, record
 from node.web.typed_reads import ReadForm, source_id, typed_read
+from node.web.veil import withheld
 
 router = APIRouter(prefix="/reads")
 
@@ -37,13 +38,14 @@ _NOTICES: Final[Mapping[str, str]] = {
     "entered": "The read was recorded; it is compared as soon as the node comes to it.",
     "known": "This very read was here already. Nothing changed.",
 }
+_BLIND: Final = "scores not shown: you are still to read its study blind"
 _MOST_OBJECTS: Final = 25
 _Short = Annotated[str, Form(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A read in quarantine as the page shows it."""
+    """A read in quarantine as the page shows it; its scores only where they give no case away."""
 
     stored: StoredRead
     reader: str
@@ -157,12 +159,22 @@ def _page(
 
 def _waiting(house: House, visitor: Visitor, one: StoredRead, accession: str) -> Waiting:
     scores = ((region, one.read.scores[region].agatston) for region in READ_REGIONS if region in one.read.scores)
+    words = ", ".join(f"{region} {value:g}" for region, value in scores if value is not None) or "no Agatston scores"
+    studies = house.ledger.studies_by_accession(accession or one.read.study.accession)
     return Waiting(
         stored=one,
         reader=person(house, visitor, one.read.reader),
-        scores=", ".join(f"{region} {value:g}" for region, value in scores if value is not None),
-        studies=house.ledger.studies_by_accession(accession or one.read.study.accession),
+        scores=_BLIND if _gives_away(house, visitor, one, studies) else words,
+        studies=studies,
     )
+
+
+def _gives_away(house: House, visitor: Visitor, one: StoredRead, studies: Sequence[StudyFacts]) -> bool:
+    """Whether a read may be another version of one that the visitor is still to review blind."""
+    own = house.ledger.studies_by_accession(one.read.study.accession)
+    uids = {one.read.study.study_uid, one.study_uid, *(study.study_uid for study in (*studies, *own))} - {""}
+    cases = [case for uid in uids if (case := house.ledger.case_of_study(uid)) is not None]
+    return bool(withheld(house.ledger, visitor, cases))
 
 
 def _form(

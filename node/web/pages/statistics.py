@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from node.domain.agreement import Agreement, agreement
+from node.domain.cases import StatisticsRow
 from node.domain.drift import cusum
 from node.domain.human_read import READ_REGIONS
 from node.domain.statistics import (
@@ -30,6 +31,7 @@ from node.domain.statistics import (
     rates_by_tier,
 )
 from node.domain.tiers import Limits, Tier
+from node.web.accounts import Visitor
 from node.web.auth import Viewer
 from node.web.charts.agreement import bland_altman, bland_altman_roots, confusion_matrix
 from node.web.charts.courses import cusum_chart, flag_rates, input_charts, zero_rates
@@ -38,6 +40,7 @@ from node.web.house import house_of
 from node.web.input_drift import input_drift
 from node.web.rendering import render
 from node.web.trail import Action, record
+from node.web.veil import reads_blind, veiled_scores
 
 router = APIRouter(prefix="/statistics")
 SPANS: Final[Mapping[str, int | None]] = {"month": 30, "quarter": 91, "year": 365, "all": None}
@@ -69,7 +72,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Everything the page shows of the cases."""
+    """Everything the page shows of the cases; ``withheld`` of them are in no figure that rests on scores."""
 
     rates: Rates
     agreement: Agreement
@@ -77,6 +80,7 @@ class Summary:
     by_scanner: Mapping[str, Rates]
     by_model: Mapping[str, Rates]
     period: Period
+    withheld: int
     charts: tuple[Chart, ...]
 
 
@@ -103,7 +107,7 @@ Asked = Annotated[Wanted, Depends(wanted)]
 
 
 @router.get("")
-def page(request: Request, visitor: Viewer, asked: Asked) -> Response:  # noqa: ARG001 - asks for the role
+def page(request: Request, visitor: Viewer, asked: Asked) -> Response:
     """Key numbers and charts."""
     scanners, models = house_of(request).ledger.choices()
     content = {
@@ -113,7 +117,7 @@ def page(request: Request, visitor: Viewer, asked: Asked) -> Response:  # noqa: 
         "periods": tuple(Period),
         "scanners": scanners,
         "models": models,
-        "summary": summary_of(request, asked),
+        "summary": summary_of(request, visitor, asked),
         "query": request.url.query,
     }
     return render(request, "statistics.html", content)
@@ -130,46 +134,42 @@ def scans(request: Request, visitor: Viewer, asked: Asked) -> Response:  # noqa:
 
 @router.get("/pairs.csv")
 def export(request: Request, visitor: Viewer, asked: Asked) -> Response:
-    """The pairs behind the charts. A case has its number and nothing of the patient; nobody is named."""
+    """The pairs behind the charts. A case has its number and nothing of the patient; nobody is named.
+
+    Whoever may review gets no scores of flagged cases that nobody has decided: ``withheld`` says so.
+    """
     house = house_of(request)
     record(request, visitor.name, Action.CASES_EXPORTED, what="statistics")
     since, until = asked.reach(house.clock())
     rows = house.ledger.statistics(since, until, scanner=asked.scanner, model_version=asked.model_version)
-    lines = _lines(
-        (
-            one.id,
-            one.made_at.isoformat(timespec="seconds"),
-            one.tier,
-            one.outcome or "",
-            _cell(one.scanner),
-            _cell(one.model_version),
-            *(value for region in READ_REGIONS for value in one.pairs.get(region, ("", ""))),
-        )
-        for one in rows
-    )
+    blind = reads_blind(visitor)
+    lines = _lines(_values(one, hidden=blind and one.waits) for one in rows)
     headers = {"Content-Disposition": 'attachment; filename="pairs.csv"'}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def summary_of(request: Request, asked: Wanted) -> Summary:
-    """The figures, computed once for as long as no case changes."""
+def summary_of(request: Request, visitor: Visitor, asked: Wanted) -> Summary:
+    """The figures, computed once for as long as no case changes; see :mod:`node.web.veil` for what is left out."""
     house = house_of(request)
     since, until = asked.reach(house.clock())
-    key = json.dumps([str(since), str(until), asked.scanner, asked.model_version, asked.by, house.ledger.case_stamp()])
+    blind = reads_blind(visitor)
+    chosen = [str(since), str(until), asked.scanner, asked.model_version, asked.by]
+    key = json.dumps([*chosen, blind, house.ledger.case_stamp()])
     kept: OrderedDict[str, Summary] | None = getattr(request.app.state, "statistics", None)
     if kept is None:
         kept = request.app.state.statistics = OrderedDict()
     found = kept.get(key)
     if found is None:
         cases = house.ledger.observations(since, until, scanner=asked.scanner, model_version=asked.model_version)
-        found = _summary(cases, asked, house.services.limits)
+        waiting = sum(one.tier.flagged and one.outcome is None for one in cases) if blind else 0
+        found = _summary(veiled_scores(cases) if blind else cases, asked, house.services.limits, waiting)
         kept[key] = found
         while len(kept) > _KEPT:
             kept.popitem(last=False)
     return found
 
 
-def _summary(cases: Sequence[Observation], asked: Wanted, limits: Limits) -> Summary:
+def _summary(cases: Sequence[Observation], asked: Wanted, limits: Limits, withheld: int) -> Summary:
     period = asked.by or period_for([cases[0].made_at, cases[-1].made_at] if cases else [])
     pairs = pairs_of(cases)
     found = agreement(pairs, limits)
@@ -189,6 +189,7 @@ def _summary(cases: Sequence[Observation], asked: Wanted, limits: Limits) -> Sum
         by_scanner=_named(cases, lambda one: one.scanner),
         by_model=_named(cases, lambda one: one.model_version),
         period=period,
+        withheld=withheld,
         charts=charts,
     )
 
@@ -197,9 +198,22 @@ def _named(cases: Iterable[Observation], name: Callable[[Observation], str]) -> 
     return rates_by(cases, lambda one: name(one) or "not known")
 
 
+def _values(one: StatisticsRow, *, hidden: bool) -> tuple[object, ...]:
+    return (
+        one.id,
+        one.made_at.isoformat(timespec="seconds"),
+        one.tier,
+        one.outcome or "",
+        "yes" if hidden else "",
+        _cell(one.scanner),
+        _cell(one.model_version),
+        *(value for region in READ_REGIONS for value in (("", "") if hidden else one.pairs.get(region, ("", "")))),
+    )
+
+
 def _lines(rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
     heads = (f"{side}_{region.lower()}" for region in READ_REGIONS for side in ("ours", "human"))
-    yield _line(("case", "compared_at", "tier", "outcome", "scanner", "model", *heads))
+    yield _line(("case", "compared_at", "tier", "outcome", "withheld", "scanner", "model", *heads))
     for row in rows:
         yield _line(row)
 

@@ -14,10 +14,12 @@ from starlette.responses import Response
 from node.domain.cases import CaseFilter, CaseOrder, CaseRow, CaseState, PageOf
 from node.domain.review import ReviewOutcome
 from node.domain.tiers import Tier
+from node.web.accounts import Visitor
 from node.web.auth import Viewer
 from node.web.house import house_of
 from node.web.paging import Paging, address, notice_of
 from node.web.rendering import render
+from node.web.veil import order_for, veiled, withheld
 
 router = APIRouter()
 ROWS: Final = 50
@@ -49,6 +51,8 @@ _COLUMNS: Final = (
     ("State", None),
     ("Age", CaseOrder.MADE),
 )
+SCORES: Final = frozenset({"Ours", "Human", "Difference", "Why"})
+"""Heads of the columns that say which read is whose."""
 _WEIGHTY: Final = ("categories apart", "crosses", "in one read only", "another category", "calcium of", ": beyond")
 """What marks the reasons that raise a case above minor (``node.domain.discrepancy``), the weightiest first."""
 _RISING_FIRST: Final = frozenset({CaseOrder.ACCESSION, CaseOrder.SCANNER})
@@ -117,7 +121,7 @@ def asked(
 @router.get("/")
 def worklist(
     request: Request,
-    visitor: Viewer,  # noqa: ARG001 - asks for the role
+    visitor: Viewer,
     wanted: Annotated[Asked, Depends(asked)],
     sort: _Word = "tier",
     order: _Word = "",
@@ -125,19 +129,22 @@ def worklist(
 ) -> Response:
     """The cases that are asked for."""
     ledger = house_of(request).ledger
-    by = CaseOrder(sort) if sort in set(CaseOrder) else CaseOrder.TIER
+    by = order_for(visitor, CaseOrder(sort) if sort in set(CaseOrder) else CaseOrder.TIER)
     descending = order == "desc" if order in ("asc", "desc") else by not in _RISING_FIRST
     slice_of = PageOf(order=by, descending=descending, limit=ROWS, offset=(page - 1) * ROWS)
     found = ledger.cases(wanted.filter(), slice_of)
-    reasons = ledger.reasons_of([row.id for row in found.rows])
+    hidden = withheld(ledger, visitor, found.rows)
+    reasons = ledger.reasons_of([row.id for row in found.rows if row.id not in hidden])
+    columns = _columns(visitor, whole=len(hidden) < len(found.rows))
     counts = _counts(ledger.counts_by_tier(), ledger.open_by_tier(), wanted.chosen_state)
     content = {
         "wanted": wanted,
-        "rows": [(row, _short(reasons.get(row.id, ()))) for row in found.rows],
+        "rows": [_shown(row, reasons, hidden=row.id in hidden) for row in found.rows],
+        "hidden": len(hidden),
         "total": found.total,
         "first": slice_of.offset + 1,
         "tabs": [(name, counts[name], _tab(request, name)) for name in SHOWN],
-        "headings": [_heading(request, label, column, by, descending) for label, column in _COLUMNS],
+        "headings": [_heading(request, label, column, by, descending) for label, column in columns],
         "sort": (str(by), "desc" if descending else "asc"),
         "scanners": ledger.choices()[0],
         "outcomes": OUTCOMES,
@@ -146,6 +153,21 @@ def worklist(
         "difference": _difference,
     }
     return render(request, "worklist.html", content)
+
+
+def _columns(visitor: Visitor, *, whole: bool) -> tuple[tuple[str, CaseOrder | None], ...]:
+    """Heads and what they sort by; without those of scores where every case of the page is still to be read blind."""
+    shown = _COLUMNS if whole else tuple(one for one in _COLUMNS if one[0] not in SCORES)
+    return tuple(
+        (label, None if column and order_for(visitor, column) is not column else column) for label, column in shown
+    )
+
+
+def _shown(
+    row: CaseRow, reasons: Mapping[int, tuple[str, ...]], *, hidden: bool
+) -> tuple[CaseRow, tuple[str, str], bool]:
+    """A row, its reasons in short and whole, and whether its scores are withheld."""
+    return veiled(row) if hidden else row, _short(reasons.get(row.id, ())), hidden
 
 
 def _counts(every: Mapping[str, int], undecided: Mapping[str, int], state: str) -> dict[str, int]:

@@ -83,7 +83,7 @@ def test_nobody_without_a_token_gets_anything(site):
 def test_too_low_a_role_changes_nothing(site):
     viewer = site.token(Role.VIEWER)
     changing = [path for method, path in api_paths(site) if method == "POST"]
-    assert len(changing) == 5
+    assert len(changing) == 6
     for path in changing:
         assert told(post(site, READ, path=path, headers=viewer), "reviewer")
     assert post(site, READ, headers=viewer).status_code == 403
@@ -213,6 +213,9 @@ def test_a_decision_is_recorded_in_turn_and_can_be_undone(site):
     number = site.case(1, {"LAD": 300.0}, {"LM": 0, "LAD": 0, "LCX": 0, "RCA": 0})
     path = f"/api/v1/cases/{number}/decisions"
     token = site.token(Role.REVIEWER)
+    told(post(site, {"version": 1, "outcome": "node-right"}, path=path, headers=token), "blind")
+    assert site.ledger.decisions(number) == ()
+    assert post(site, {}, path=f"/api/v1/cases/{number}/reveal", headers=token).json()["reasons"]
     decided = post(site, {"version": 1, "outcome": "node-right", "radpeer": "3b"}, path=path, headers=token)
     assert decided.status_code == 201
     assert decided.json()["decisions"][0]["outcome"] == "node-right"
