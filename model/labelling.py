@@ -8,12 +8,13 @@ from typing import Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from model.labels import Territory
-from model.network import CONTEXT_SLICES, UNet, folded
-from model.preprocess import AIR_HU, FIELD, context_slices, fine_input, offsets_mm
+from model.network import UNet, folded
+from model.preprocess import AIR_HU, FIELD, POSITION_MM, context_slices, tissue
 
 BATCH: Final = 4
 CALCIUM: Final = len(Territory)
@@ -46,15 +47,56 @@ class Field:
         """Height of every slice above the heart's centre."""
         return np.asarray((np.arange(self.hu.shape[0]) - self.middle[0]) * self.spacing_mm, dtype=np.float64)
 
-    def inputs(self, slices: Sequence[int], threshold_hu: float) -> Tensor:
-        """Input of a fine network for some slices."""
-        seen = torch.stack([self.hu[context_slices(k, self.hu.shape[0], self.spacing_mm)] for k in slices])
-        above = [(k - self.middle[0]) * self.spacing_mm for k in slices]
-        centre = torch.tensor([[self.middle[2] - self.corner[1], self.middle[1] - self.corner[0]]])
-        where = offsets_mm(
-            centre.to(seen.device).expand(len(slices), 2), torch.tensor(above, dtype=torch.float32).to(seen.device)
+    def cells(self, stem: int, threshold_hu: float) -> Cells:
+        """What a fine network with such a stem sees of all slices."""
+        line = torch.arange(FIELD, device=self.hu.device, dtype=torch.float32)
+        down, across = (line - (self.middle[axis] - self.corner[axis - 1]) for axis in (1, 2))
+        plane = torch.stack([across.expand(FIELD, FIELD), down[:, None].expand(FIELD, FIELD)]) / POSITION_MM
+        candidate = (self.hu >= threshold_hu).to(self.hu.dtype)
+        return Cells(
+            tissue=F.pixel_unshuffle(tissue(self.hu)[:, None], stem),
+            candidate=F.pixel_unshuffle(candidate[:, None], stem),
+            plane=F.pixel_unshuffle(plane, stem),
+            heights=self.heights_mm() / POSITION_MM,
+            spacing_mm=self.spacing_mm,
         )
-        return fine_input(seen, where, threshold_hu)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """A field folded into channels once, as its slices are seen more than once.
+
+    Attributes
+    ----------
+    tissue, candidate
+        (slices, stem * stem, FIELD / stem, FIELD / stem).
+    plane
+        (2 * stem * stem, ...) position of every pixel in the slice.
+    heights
+        (slices,) position of every slice.
+
+    """
+
+    tissue: Tensor
+    candidate: Tensor
+    plane: Tensor
+    heights: NDArray[np.float64]
+    spacing_mm: float
+
+    def of(self, slices: Sequence[int]) -> Tensor:
+        """The input of some slices, folded: see :func:`model.preprocess.fine_input` and ``UNet.by_pixel``."""
+        count, folded_in = self.tissue.shape[:2]
+        seen = torch.tensor([context_slices(k, count, self.spacing_mm) for k in slices], device=self.tissue.device)
+        context = self.tissue[seen].flatten(1, 2)
+        height = torch.tensor(self.heights[list(slices)], dtype=torch.float32, device=self.tissue.device)
+        size = self.plane.shape[1:]
+        parts = [
+            context,
+            self.candidate[list(slices)],
+            self.plane.expand(len(slices), *self.plane.shape),
+            height[:, None, None, None].expand(len(slices), folded_in, *size),
+        ]
+        return torch.cat([part.contiguous(memory_format=torch.channels_last) for part in parts], dim=1)
 
 
 class Labeller:
@@ -69,8 +111,12 @@ class Labeller:
         """How many networks there are."""
         return len(self._networks)
 
+    def cells(self, field: Field, threshold_hu: float) -> Cells:
+        """What the networks see of a field."""
+        return field.cells(self._networks[0].config.stem, threshold_hu)
+
     def anatomy_and_logits(
-        self, field: Field, slices: Sequence[int], pixel: NDArray[np.int64], threshold_hu: float
+        self, cells: Cells, slices: Sequence[int], pixel: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """The first member's word on some slices.
 
@@ -88,65 +134,65 @@ class Labeller:
         anatomy = np.zeros((len(slices), FIELD, FIELD), dtype=np.uint8)
         logits = _unknown(pixel.shape[1])
         done = 0
-        for batch, heads in self._run(0, field, slices, threshold_hu):
-            # (batch, rows, columns, stem, stem), folded back into the plane as bytes
-            best = heads["anatomy"].argmax(-1).to(torch.uint8).permute(0, 1, 3, 2, 4)
-            anatomy[done : done + len(batch)] = best.reshape(len(batch), FIELD, FIELD).cpu().numpy()
+        for batch, found in self._run(0, cells, slices):
+            best = self._split(found)["anatomy"].argmax(-1).to(torch.uint8)
+            # (batch, rows, columns, stem, stem) folded back into the plane, as bytes
+            plane = best.permute(0, 1, 3, 2, 4).reshape(len(batch), FIELD, FIELD)
+            anatomy[done : done + len(batch)] = plane.cpu().numpy()
             done += len(batch)
-            _gather(heads, batch, pixel, logits)
+            self._gather(found, batch, pixel, logits)
         return anatomy, logits
 
-    def logits(
-        self, member: int, field: Field, slices: Sequence[int], pixel: NDArray[np.int64], threshold_hu: float
-    ) -> NDArray[np.float32]:
+    def logits(self, member: int, cells: Cells, slices: Sequence[int], pixel: NDArray[np.int64]) -> NDArray[np.float32]:
         """A member's logits of chosen pixels, as in :meth:`anatomy_and_logits`."""
         logits = _unknown(pixel.shape[1])
-        for batch, heads in self._run(member, field, slices, threshold_hu):
-            _gather(heads, batch, pixel, logits)
+        for batch, found in self._run(member, cells, slices):
+            self._gather(found, batch, pixel, logits)
         return logits
 
     def warm_up(self) -> None:
         """Run every network once on air; without a heart in view a scan never reaches them."""
-        air = torch.full((BATCH, 2 * CONTEXT_SLICES + 1, FIELD, FIELD), AIR_HU, device=self._device)
-        here = torch.zeros((BATCH, 3, FIELD, FIELD), device=self._device)
-        for network in self._networks:
-            network(fine_input(air, here, 130.0))
+        air = torch.full((BATCH, FIELD, FIELD), AIR_HU, device=self._device)
+        cells = self.cells(Field(hu=air, corner=(0, 0), middle=(0.0, 0.0, 0.0), spacing_mm=3.0), 130.0)
+        for member in range(self.members):
+            list(self._run(member, cells, range(BATCH)))
 
-    def _run(
-        self, member: int, field: Field, slices: Sequence[int], threshold_hu: float
-    ) -> Iterator[tuple[Sequence[int], dict[str, Tensor]]]:
+    def _run(self, member: int, cells: Cells, slices: Sequence[int]) -> Iterator[tuple[Sequence[int], Tensor]]:
         network = self._networks[member]
         for first in range(0, len(slices), BATCH):
             batch = slices[first : first + BATCH]
-            yield batch, network.split(network.by_pixel(field.inputs(batch, threshold_hu)), dim=-1)
+            yield batch, network.by_pixel(cells.of(batch))
+
+    def _split(self, logits: Tensor) -> dict[str, Tensor]:
+        return self._networks[0].split(logits, dim=-1)
+
+    def _gather(
+        self, found: Tensor, batch: Sequence[int], pixel: NDArray[np.int64], logits: NDArray[np.float32]
+    ) -> None:
+        """Write the logits of a batch's pixels, each the mean of the 3 x 3 pixels around it.
+
+        The stem computes neighbouring pixels by different weights, which leaves a checkerboard; the mean takes it away.
+        """
+        ends = np.searchsorted(pixel[0], [[k, k + 1] for k in batch])
+        mine = np.concatenate([np.arange(first, last) for first, last in ends])
+        if not mine.size:
+            return
+        _, _, columns, stem, _, classes = found.shape
+        line = torch.arange(FIELD, device=found.device)
+        # where a pixel's logits begin, by its row and by its column
+        by_row = line // stem * columns * stem**2 + line % stem * stem
+        by_column = line // stem * stem**2 + line % stem
+        which = torch.from_numpy(np.repeat(np.arange(len(batch)), ends[:, 1] - ends[:, 0])).to(found.device)
+        row, column = (torch.from_numpy(axis[mine]).to(found.device) for axis in pixel[1:])
+        flat = found.reshape(-1, classes)
+        total = torch.zeros((mine.size, classes), device=found.device)
+        near = torch.arange(-1, 2, device=found.device)
+        for rows in by_row[(row[:, None] + near).clamp(0, FIELD - 1)].t():
+            for across in by_column[(column[:, None] + near).clamp(0, FIELD - 1)].t():
+                total += flat.index_select(0, which * FIELD**2 + rows + across)
+        heads = self._split(total / 9)
+        logits[mine] = torch.cat([heads["territory"], heads["calcium"]], dim=1).cpu().numpy()
 
 
 def _unknown(count: int) -> NDArray[np.float32]:
     return np.full((count, len(Territory) + 1), np.nan, dtype=np.float32)
-
-
-def _gather(
-    heads: dict[str, Tensor], batch: Sequence[int], pixel: NDArray[np.int64], logits: NDArray[np.float32]
-) -> None:
-    """Write the logits of a batch's pixels, each the mean of the 3 x 3 pixels around it.
-
-    The stem's pixel shuffle leaves a checkerboard, which the mean takes away.
-    """
-    ends = np.searchsorted(pixel[0], [[k, k + 1] for k in batch])
-    mine = np.concatenate([np.arange(first, last) for first, last in ends])
-    if not mine.size:
-        return
-    device, stem = heads["territory"].device, heads["territory"].shape[3]
-    which = torch.from_numpy(np.repeat(np.arange(len(batch)), ends[:, 1] - ends[:, 0])).to(device)
-    row, column = (torch.from_numpy(axis[mine]).to(device) for axis in pixel[1:])
-    total = torch.zeros((mine.size, len(Territory) + 1), device=device)
-    count = torch.zeros((mine.size, 1), device=device)
-    for down in (-1, 0, 1):
-        for across in (-1, 0, 1):
-            y, x = row + down, column + across
-            inside = ((y >= 0) & (y < FIELD) & (x >= 0) & (x < FIELD))[:, None]
-            y, x = y.clamp(0, FIELD - 1), x.clamp(0, FIELD - 1)
-            at = (which, y // stem, x // stem, y % stem, x % stem)
-            total += torch.cat([heads["territory"][at], heads["calcium"][at]], dim=1).float() * inside
-            count += inside
-    logits[mine] = (total / count).cpu().numpy()

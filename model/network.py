@@ -126,25 +126,31 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of all heads, joined along the channel axis."""
-        return _from_channels(self.out(self._features(images)), self.config.stem)
+        if any(size % self.config.multiple for size in images.shape[2:]):
+            raise ValueError(f"{tuple(images.shape[2:])} is no multiple of {self.config.multiple}")
+        return _from_channels(self.out(self._features(_to_channels(images, self.config.stem))), self.config.stem)
 
-    def by_pixel(self, images: Tensor) -> Tensor:
-        """The same logits of a 2D network in the order they are computed in.
+    def by_pixel(self, cells: Tensor) -> Tensor:
+        """The same logits of a 2D network, from an input and in an order that spare half of the moving about.
 
-        (batch, rows / stem, columns / stem, stem, stem, config.classes): those of a pixel lie together. Putting them
-        into planes as :meth:`forward` does takes as long as a level of the network.
+        Parameters
+        ----------
+        cells
+            (batch, channels * stem * stem, rows / stem, columns / stem), as ``pixel_unshuffle`` makes it.
+
+        Returns
+        -------
+        (batch, rows / stem, columns / stem, stem, stem, config.classes): the logits of a pixel lie together.
+
         """
         stem, classes = self.config.stem, self.config.classes
-        features = self._features(images).permute(0, 2, 3, 1)
+        features = self._features(cells).permute(0, 2, 3, 1)
         weight = self.out.weight.reshape(classes, stem**2, -1).transpose(0, 1).reshape(stem**2 * classes, -1)
         bias = None if self.out.bias is None else self.out.bias.reshape(classes, stem**2).t().reshape(-1)
         logits = F.linear(features, weight, bias)
         return logits.reshape(*features.shape[:3], stem, stem, classes)
 
-    def _features(self, images: Tensor) -> Tensor:
-        if any(size % self.config.multiple for size in images.shape[2:]):
-            raise ValueError(f"{tuple(images.shape[2:])} is no multiple of {self.config.multiple}")
-        features = _to_channels(images, self.config.stem)
+    def _features(self, features: Tensor) -> Tensor:
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             features = block(self.pool(features) if level else features)

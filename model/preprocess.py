@@ -190,10 +190,14 @@ def fine_input(slices: Tensor, offset_mm: Tensor, threshold_hu: float) -> Tensor
 
     """
     middle = slices[:, CONTEXT_SLICES : CONTEXT_SLICES + 1]
-    tissue = (slices.clamp(-400.0, 900.0) + 50.0) / 250.0
-    candidate = (middle >= threshold_hu).to(tissue.dtype)
-    joined = torch.cat([tissue, candidate, offset_mm.to(tissue.dtype) / POSITION_MM], dim=1)
+    candidate = (middle >= threshold_hu).to(slices.dtype)
+    joined = torch.cat([tissue(slices), candidate, offset_mm.to(slices.dtype) / POSITION_MM], dim=1)
     return joined.contiguous(memory_format=torch.channels_last)
+
+
+def tissue(hu: Tensor) -> Tensor:
+    """HU as the fine network sees it."""
+    return (hu.clamp(-400.0, 900.0) + 50.0) / 250.0
 
 
 def offsets_mm(centre: Tensor, heights_mm: Tensor, size: int = FIELD, pixel_mm: float = 1.0) -> Tensor:

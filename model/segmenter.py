@@ -14,7 +14,7 @@ from model.bundle import ModelBundle
 from model.evidence import Said, allowed, features
 from model.heart import HeartFinding, Located, locate
 from model.interval import Claims
-from model.labelling import Field, Labeller
+from model.labelling import Cells, Field, Labeller
 from model.lesions import CalciumMask, Vessel
 from model.network import folded
 from model.pooling import Decision, Verdict, decide, pool
@@ -171,28 +171,29 @@ class Segmenter:
         pixel, voxel = _distinct(spots.pixel, len(anatomy))
         floor = definition.threshold_hu
         calcium = spots.peak_hu <= METAL_HU
+        cells = self._fine.cells(here, floor)
         marks = landmarks(slices, here.spacing_mm)
-        anatomy[marks], logits = self._fine.anatomy_and_logits(here, marks, pixel, floor)
+        anatomy[marks], logits = self._fine.anatomy_and_logits(cells, marks, pixel)
         spread(anatomy, marks, slices)
         near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
         more = between(spots, near, anatomy, marks, slices)
-        anatomy[more], others = self._fine.anatomy_and_logits(here, more, pixel, floor)
+        anatomy[more], others = self._fine.anatomy_and_logits(cells, more, pixel)
         logits = np.where(np.isnan(logits), others, logits)
         near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
         chosen = near[spots.component]
         spots, voxel = spots.where(near), voxel[chosen]
         sides = np.stack([at_heart[near], np.ones(spots.count, dtype=np.bool_)], axis=1)
-        said = self._ask_all(here, _Question(spots=spots, near=sides, pixel=pixel, voxel=voxel), logits, floor)
+        said = self._ask_all(cells, _Question(spots=spots, near=sides, pixel=pixel, voxel=voxel), logits)
         return Examined(spots=spots, said=said, near=sides, around=around, heart=located.finding, floor_hu=floor)
 
-    def _ask_all(self, here: Field, question: _Question, first: NDArray[np.float32], floor_hu: float) -> Said:
+    def _ask_all(self, cells: Cells, question: _Question, first: NDArray[np.float32]) -> Said:
         """The first member's word, and that of the others on slices where it is not clear."""
         said = Said(logits=(first[question.voxel],))
         slices = question.open_slices(said) if self._fine.members > 1 else []
         if not slices:
             return said
         others = [
-            self._fine.logits(member, here, slices, question.pixel, floor_hu)[question.voxel]
+            self._fine.logits(member, cells, slices, question.pixel)[question.voxel]
             for member in range(1, self._fine.members)
         ]
         return Said(logits=(*said.logits, *others))

@@ -86,6 +86,6 @@ def test_logits_by_pixel_are_those_of_the_planes(stem):
     network = UNet(NetworkConfig(dimensions=2, stem=stem, **TINY)).eval()
     images = torch.randn((2, 2, stem * 4, stem * 6))
     with torch.inference_mode():
-        planes, cells = network(images), network.by_pixel(images)
+        planes, cells = network(images), network.by_pixel(torch.nn.functional.pixel_unshuffle(images, stem))
     assert cells.shape == (2, 4, 6, stem, stem, 4)
     torch.testing.assert_close(cells.permute(0, 5, 1, 3, 2, 4).reshape(planes.shape), planes)

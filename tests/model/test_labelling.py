@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from model.labelling import Field, Labeller
+from model.labels import Territory
+from model.network import CONTEXT_SLICES
+from model.preprocess import FIELD, context_slices, fine_input, offsets_mm
+from tests.tiny_bundle import tiny_bundle
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def field():
+    rng = np.random.default_rng(2)
+    hu = torch.from_numpy(rng.normal(60, 120, (7, FIELD, FIELD)).astype(np.float32))
+    return Field(hu=hu, corner=(5, -3), middle=(2.5, 90.0, 101.25), spacing_mm=2.0)
+
+
+def planes(field, slices):
+    """The input as training makes it."""
+    seen = torch.stack([field.hu[context_slices(k, len(field.hu), field.spacing_mm)] for k in slices])
+    assert seen.shape[1] == 2 * CONTEXT_SLICES + 1
+    centre = torch.tensor([[101.25 + 3, 90.0 - 5]]).expand(len(slices), 2)
+    heights = torch.tensor([(k - 2.5) * 2.0 for k in slices])
+    return fine_input(seen, offsets_mm(centre, heights), 130.0)
+
+
+@pytest.mark.parametrize("slices", [[0], [2, 5], [6, 3, 1, 0]])
+def test_reading_sees_what_training_saw(field, slices):
+    torch.testing.assert_close(field.cells(2, 130.0).of(slices), F.pixel_unshuffle(planes(field, slices), 2))
+
+
+def test_logits_are_the_mean_around_a_pixel_and_the_anatomy_the_likeliest(field):
+    torch.manual_seed(1)
+    network = tiny_bundle(3).fine
+    for part in network.parameters():
+        torch.nn.init.normal_(part, std=0.2)
+    labeller = Labeller((network,), CPU)
+    pixel = np.array([[1, 1, 4, 5], [0, 100, 191, 17], [0, 33, 190, 60]])
+    with torch.inference_mode():
+        anatomy, logits = labeller.anatomy_and_logits(labeller.cells(field, 130.0), [1, 4], pixel)
+        heads = network.eval().split(network(planes(field, [1, 4])))
+    np.testing.assert_array_equal(anatomy, heads["anatomy"].argmax(1).numpy())
+    assert np.isnan(logits[3]).all()
+    both = torch.cat([heads["territory"], heads["calcium"]], dim=1)
+    around = F.avg_pool2d(F.pad(both, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    for wanted, batch, row, column in [(0, 0, 0, 0), (1, 0, 100, 33), (2, 1, 191, 190)]:
+        np.testing.assert_allclose(logits[wanted], around[batch, :, row, column].numpy(), rtol=1e-4, atol=1e-4)
+    assert logits.shape == (4, len(Territory) + 1)
