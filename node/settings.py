@@ -157,9 +157,7 @@ class Destination(_Part):
     release_after_hours: Annotated[float, Field(gt=0, le=8760)] | None = Field(
         default=None, description="`after_human_read` waits so long at most; empty: until a human read comes."
     )
-    outcome: bool = Field(
-        default=False, description="Whether it is told how a flagged case was settled: a new version of the `sr`."
-    )
+    outcome: bool = Field(default=False, description="Told how flagged cases are settled, by a new version of `sr`.")
     attempts: int = Field(default=40, ge=1, description="Attempts before an object becomes a dead letter.")
     first_retry_seconds: Seconds = Field(default=2, description="Delay after the first failed attempt; then doubled.")
     most_retry_seconds: Seconds = Field(default=600, description="Longest delay between attempts.")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from node.domain.policy import Policy
+from node.domain.settlement import Disclosure
 from node.domain.tiers import Limits
 from node.intake.code_map import Target
-from node.parts import hl7_site, mllp_config, release_rules
+from node.parts import disclosure, hl7_site, mllp_config, release_rules, told_of_outcomes
 from node.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -316,3 +317,25 @@ def test_the_example_loads():
     settings = Settings.load(ROOT / "deploy" / "node.example.toml", {})
     assert [one.name for one in settings.destinations] == ["pacs"]
     assert not math.isnan(settings.storage.reserve_gib)
+
+
+def test_nobody_is_told_of_outcomes_by_default(toml):
+    settings = Settings.load(toml(PACS), {})
+    assert told_of_outcomes(settings) == frozenset()
+    assert disclosure(settings) == Disclosure()
+
+
+def test_what_is_told_of_outcomes_and_to_whom(toml):
+    text = '[outcome]\nradpeer = true\nname_reviewer = true\nverified_for = " General Hospital "\n'
+    settings = Settings.load(toml(text + PACS + "outcome = true\n" + WEB), {})
+    assert told_of_outcomes(settings) == {"pacs"}
+    assert disclosure(settings) == Disclosure(radpeer=True, reviewer=True, organization="General Hospital")
+
+
+def test_an_outcome_without_the_report_it_is_a_version_of_is_refused(toml):
+    said = fault_of(toml(PACS + 'send = ["seg"]\noutcome = true\n'))
+    assert "outcome = true needs it in send" in said
+
+
+def test_nobody_verifies_without_being_named(toml):
+    assert "needs name_reviewer = true" in fault_of(toml('[outcome]\nverified_for = "General Hospital"\n'))
