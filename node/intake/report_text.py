@@ -27,6 +27,7 @@ _EARLIER: Final = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE: Final = re.compile(r"(?<=[.;!?])[ \t]+(?=[^\W\d_])|[\r\n]+")
+_WIDE: Final = re.compile(r"[ \t]{2,}|\t|(?:[ \t]*-){3,}")
 _VOLUME: Final = re.compile(r"\b(?:volume|volumen|mass|masse)\b", re.IGNORECASE)
 # what may be a word in any text is no name of a vessel here
 _PLAIN_WORDS: Final = frozenset(
@@ -64,7 +65,8 @@ def scores_in(text: str) -> TextScores:
     """What a report says of calcium; nothing if it says nothing that is surely meant so."""
     found: dict[str, set[float]] = {}
     remarks: list[str] = []
-    for sentence in _sentences(text[:_LONGEST]):
+    # columns set apart by blanks or dashes: between a name and its figure every blank could be any of several's
+    for sentence in _sentences(_WIDE.sub(_narrow, text[:_LONGEST])):
         for region, figure in _figures(sentence):
             value, doubt = _number(figure)
             found.setdefault(region, set()).add(value)
@@ -77,6 +79,10 @@ def scores_in(text: str) -> TextScores:
     if clear:
         remarks.insert(0, "found in the free text of a report")
     return TextScores(clear, tuple(dict.fromkeys(remarks)))
+
+
+def _narrow(gap: re.Match[str]) -> str:
+    return " - " if "-" in gap[0] else " "
 
 
 def _sentences(text: str) -> Iterator[str]:
