@@ -53,12 +53,14 @@ class Resources:
 
     ordered: list[tuple[str, Resource]]
     by_reference: Mapping[str, Resource]
+    contained: Mapping[tuple[int, object], Resource]  # by the identity of what contains it, and its own id
 
     @classmethod
     def of(cls, document: Resource) -> Resources:
         """The resource itself and what it contains, or all entries of a Bundle."""
         ordered: list[tuple[str, Resource]] = []
         known: dict[str, Resource] = {}
+        held: dict[tuple[int, object], Resource] = {}
         entries = objects_of(document, "entry") if document.get("resourceType") == "Bundle" else []
         tops = [("", document, "")] if not entries else []
         tops += [
@@ -66,24 +68,26 @@ class Resources:
         ]
         for place, one, url in tops:
             inner = [(f"{place}.contained[{at}]", each) for at, each in enumerate(objects_of(one, "contained"))]
+            for _, each in inner:
+                held.setdefault((id(one), text_of(each, "id")), each)
             ordered += [(place, one), *((where.strip("."), each) for where, each in inner)]
             known.update({url: one, f"{text_of(one, 'resourceType')}/{text_of(one, 'id')}": one})
         if len(ordered) > MOST_RESOURCES:
             raise Refused(f"{len(ordered)} resources; up to {MOST_RESOURCES} are read")
-        return cls(ordered, known)
+        return cls(ordered, known, held)
 
     def reports(self) -> Iterator[tuple[str, Resource, list[tuple[str, Resource]]]]:
         """(place, report or lone observation, its observations with their places)."""
         told: set[int] = set()
+        places = {id(each): where for where, each in self.ordered}
         for place, one in self.ordered:
             if one.get("resourceType") != "DiagnosticReport":
                 continue
             results = one.get("result")
             referred = [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-            found = [self.find(each, one) for each in referred]
-            told |= {id(each) for each in found if each is not None}
-            places = {id(each): where for where, each in self.ordered}
-            yield place, one, [(places.get(id(each), place), each) for each in found if each is not None]
+            found = {id(each): each for reference in referred if (each := self.find(reference, one)) is not None}
+            told |= found.keys()
+            yield place, one, [(places.get(at, place), each) for at, each in found.items()]
         for place, one in self.ordered:
             if one.get("resourceType") == "Observation" and id(one) not in told:
                 yield place, one, [(place, one)]
@@ -94,7 +98,7 @@ class Resources:
         if not isinstance(name, str) or not name:
             return None
         if name.startswith("#"):
-            return next((one for one in objects_of(owner, "contained") if one.get("id") == name[1:]), None)
+            return self.contained.get((id(owner), name[1:]))
         return self.by_reference.get(name)
 
 

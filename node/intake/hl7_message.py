@@ -59,7 +59,9 @@ class Segment:
 
     def raw(self, field: int, component: int = 1, repetition: int = 0) -> str:
         """One component as it stands."""
-        return _at(_at(self._field(field).split(self.signs[2]), repetition).split(self.signs[1]), component - 1)
+        # not split further than is asked for: a field may repeat as often as the message is long
+        one = _at(self._field(field).split(self.signs[2], repetition + 1), repetition)
+        return _at(one.split(self.signs[1], component), component - 1)
 
     def repetitions(self, field: int) -> int:
         """How many values a field has; 0 where it is empty."""

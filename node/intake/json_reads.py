@@ -7,6 +7,7 @@ is missing. :data:`SCHEMA` says the same in the words of JSON Schema (2020-12).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Any, Final, NoReturn
@@ -114,8 +115,8 @@ def _no_number(word: str) -> NoReturn:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     held = dict(pairs)
     if len(held) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise Malformed(f"{quoted(twice)} stands twice in one object")
     return held
 
