@@ -169,10 +169,11 @@ class Taken:
         key = (read.source_id, read.version)
         if key not in self.places:
             self.places[key] = (place, read)
+            faults.note_totals(place, read)
             return
         first, known = self.places[key]
         if _content(known) == _content(read):
-            faults.add(place, f"the same read as {first}; it is taken once")
+            faults.note(place, f"the same read as {first}; it is taken once")
             return
         self.contradicted.add(key)
         faults.add(place, f"contradicts {first}: the same read and version with other content; none of them is taken")

@@ -81,6 +81,7 @@ def read_fhir(data: bytes, site: FhirSite | None = None) -> Parsed:
             continue
         if read is not None:
             reads.append(read)
+            faults.note_totals(place or "resource", read)
     return faults.parsed(reads, [] if reads or faults.count else ["no calcium score in the resource"])
 
 

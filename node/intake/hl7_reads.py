@@ -90,7 +90,12 @@ def read_hl7(data: bytes, site: Hl7Site | None = None) -> Parsed:
     if _VERSION.fullmatch(message.header.text(12)) is None:
         raise Refused(f"MSH-12: HL7 version {quoted(message.header.text(12))} is not read")
     faults = Faults()
-    reads = [read for group in groups_of(message) if (read := _Reader(group, site, faults).read()) is not None]
+    reads = []
+    for group in groups_of(message):
+        read = _Reader(group, site, faults).read()
+        if read is not None:
+            reads.append(read)
+            faults.note_totals(f"OBR (segment {group.number})", read)
     if faults.count:
         raise Malformed(faults.parsed([], []).refusal)
     return faults.parsed(reads, [] if reads else ["no calcium score in the message"])

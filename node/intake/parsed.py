@@ -56,10 +56,14 @@ class Parsed:
 
 @dataclass(slots=True)
 class Faults:
-    """Faults as they are found; only the first :data:`MOST_FAULTS` are kept, all are counted."""
+    """Faults as they are found; only the first :data:`MOST_FAULTS` are kept, all are counted.
+
+    Beside them stand notes: what is no fault, and the sender should know. As many are kept.
+    """
 
     kept: list[Fault] = field(default_factory=list)
     count: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def add(self, place: str, words: str) -> None:
         """Note one more."""
@@ -67,13 +71,23 @@ class Faults:
         if len(self.kept) < MOST_FAULTS:
             self.kept.append(Fault(place, words))
 
+    def note(self, place: str, words: str) -> None:
+        """Note what is put up with."""
+        if len(self.notes) < MOST_FAULTS:
+            self.notes.append(str(Fault(place, words)))
+
+    def note_totals(self, place: str, read: HumanRead) -> None:
+        """Note totals of a read that do not add up: it is compared as it was reported."""
+        for words in read.inconsistencies:
+            self.note(place, f"{words}; it is taken as it was reported")
+
     def parsed(self, reads: list[HumanRead], notes: list[str]) -> Parsed:
         """The result of a parser that noted its faults here."""
         return Parsed(
             reads=tuple(reads),
             faults=tuple(self.kept),
             more_faults=self.count - len(self.kept),
-            notes=tuple(dict.fromkeys(notes)),
+            notes=tuple(dict.fromkeys((*notes, *self.notes))),
         )
 
 

@@ -34,4 +34,5 @@ class Hl7Door:
         known = all(one.arrival is ReadArrival.SAME for one in recorded)
         said = [f"{len(recorded)} taken" if not known else "known already"]
         said += [f"in quarantine: {reason}" for reason in dict.fromkeys(waiting)]
+        said += parsed.notes
         return Reply(text="; ".join(said))

@@ -56,33 +56,32 @@ class Intake:
 
         Each is recorded for itself: what was recorded before an error is SAME when the original comes again.
         """
-        if not reads:
-            return ()
-        again = self._all_kept(reads)
-        if again:
-            return again
+        known = [self._known(read) for read in reads]
+        held = [one for one in known if one is not None]
+        if len(held) == len(reads):
+            return tuple(held)
         original = self._storage.originals.keep(data)
-        recorded = tuple(self._storage.ledger.record_read(read, original, from_whom, self._clock()) for read in reads)
+        # what is known keeps the original it came with first
+        recorded = tuple(
+            one or self._storage.ledger.record_read(read, original, from_whom, self._clock())
+            for read, one in zip(reads, known, strict=True)
+        )
         for read, one in zip(reads, recorded, strict=True):
             _report(read, one)
         self._on_recorded()
         return recorded
 
-    def _all_kept(self, reads: Sequence[HumanRead]) -> tuple[Recorded, ...]:
-        """What is known of the reads if all of them, and their original, are here already; otherwise nothing."""
-        known = [self._storage.ledger.find_same(read) for read in reads]
-        kept = [one for one in known if one is not None and self._storage.originals.holds(one.original)]
-        if len(kept) < len(reads):
-            return ()
-        return tuple(
-            Recorded(
-                read_id=one.id,
-                arrival=ReadArrival.SAME,
-                state=one.state,
-                study_uid=one.study_uid,
-                reason=one.reason,
-            )
-            for one in kept
+    def _known(self, read: HumanRead) -> Recorded | None:
+        """What became of a read that is here already, and its original too; otherwise None."""
+        one = self._storage.ledger.find_same(read)
+        if one is None or not self._storage.originals.holds(one.original):
+            return None
+        return Recorded(
+            read_id=one.id,
+            arrival=ReadArrival.SAME,
+            state=one.state,
+            study_uid=one.study_uid,
+            reason=one.reason,
         )
 
 

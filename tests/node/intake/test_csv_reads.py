@@ -120,7 +120,8 @@ def test_a_line_without_scores_is_told_unless_it_withdraws():
 def test_a_line_twice_is_taken_once_and_told():
     parsed = read_csv(GOOD + GOOD.splitlines()[1])
     assert len(parsed.reads) == 1
-    assert parsed.refusal == "line 3: the same read as line 2; it is taken once"
+    assert not parsed.faults
+    assert parsed.notes[-1] == "line 3: the same read as line 2; it is taken once"
 
 
 def test_lines_that_contradict_each_other_are_both_left():

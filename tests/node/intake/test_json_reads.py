@@ -76,7 +76,8 @@ def test_all_faults_of_all_reads_are_told_and_the_good_ones_taken():
 def test_the_same_read_twice_is_taken_once():
     parsed = read_json(encoded([READ, READ | {"read_at": "2026-03-04T09:15:00Z"}]))
     assert len(parsed.reads) == 1
-    assert "the same read as [0]" in parsed.refusal
+    assert not parsed.faults
+    assert parsed.notes == ("[1]: the same read as [0]; it is taken once",)
 
 
 @pytest.mark.parametrize(
