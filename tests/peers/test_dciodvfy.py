@@ -1,4 +1,4 @@
-"""dciodvfy (dicom3tools) finds no error in anything this node sends."""
+"""dciodvfy (dicom3tools) finds no error in anything this node sends; dsrdump (dcmtk) reads what tells of decisions."""
 
 import subprocess
 from dataclasses import replace
@@ -6,7 +6,11 @@ from dataclasses import replace
 import pytest
 
 from node.dicom.answers import Role, build_answers
+from node.dicom.outcome_report import build_outcome
+from node.dicom.request import PredecessorRef
 from node.dicom.segmentation import segments_of
+from node.domain.review import Radpeer, ReviewOutcome
+from node.domain.settlement import ScoresFrom, Settlement
 from tests.answer_cases import DEFINITION, IDENTITY, Case, predecessor_of
 from tests.peers.programs import program
 from tests.peers.reference import phantom_request
@@ -66,6 +70,34 @@ def test_no_new_version_has_an_error(tmp_path):
     second = replace(first, generation=2, predecessors=before, identity=replace(IDENTITY, institution="Clinique É"))
     for made in build_answers(second, list(Role)):
         assert complaints(made.data, tmp_path) == [], made.role
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("outcome", [*ReviewOutcome, None])
+def test_no_outcome_has_an_error(name, outcome, tmp_path):
+    case = CASES[name]
+    request = case.request(case.write(tmp_path / "source"))
+    report = build_answers(request, [Role.SEG, Role.SR])[-1]
+    for verified_for in ("", "General Hospital"):
+        settlement = Settlement(
+            version=1,
+            outcome=outcome,
+            settled_at=request.made_at,
+            scores={} if outcome in (None, ReviewOutcome.BOTH_WRONG) else {"LAD": 12.5, "CAC": 12.5, "AC": 0.0},
+            scores_from=None if outcome in (None, ReviewOutcome.BOTH_WRONG) else ScoresFrom.HUMAN,
+            radpeer=None if outcome is None else Radpeer.MISS_SIGNIFICANT,
+            role="reviewer",
+            reviewer="anna" if verified_for else "",
+            organization=verified_for,
+        )
+        before = PredecessorRef(
+            series_uid=report.series_uid, sop_class_uid=report.sop_class_uid, sop_uid=report.sop_uid
+        )
+        made = build_outcome(report.data, settlement, before, model_sha256="ab", software_version="1")
+        assert complaints(made.data, tmp_path) == []
+        said = subprocess.run([program("dsrdump"), str(tmp_path / "object.dcm")], capture_output=True, check=False)
+        assert said.returncode == 0, said.stderr
+        assert b"Outcome of the review" in said.stdout
 
 
 @pytest.mark.reference

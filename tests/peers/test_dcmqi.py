@@ -3,13 +3,18 @@
 import gzip
 import json
 import subprocess
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from model.lesions import Vessel
 from node.dicom.answers import Role, build_answers
+from node.dicom.outcome_report import build_outcome
+from node.dicom.request import PredecessorRef
 from node.dicom.segmentation import segments_of
+from node.domain.review import ReviewOutcome
+from node.domain.settlement import ScoresFrom, Settlement
 from tests.answer_cases import Case
 from tests.peers.programs import program
 from tests.peers.reference import phantom_request
@@ -89,6 +94,29 @@ def test_numbers_come_back_as_they_were(case, tmp_path):
         if key in list(Vessel) and Vessel(key) in segments:
             assert group["ReferencedSegment"] == segments[Vessel(key)].number
             assert group["segmentationSOPInstanceUID"] == made[Role.SEG].sop_uid
+
+
+def test_settled_scores_come_back_beside_ours(tmp_path):
+    case = Case()
+    report = build_answers(case.request(case.write(tmp_path / "source")), [Role.SEG, Role.SR])[-1]
+    settlement = Settlement(
+        version=1,
+        outcome=ReviewOutcome.HUMAN_RIGHT,
+        settled_at=datetime(2026, 3, 5, tzinfo=UTC),
+        scores={"LAD": 12.5, "CAC": 12.5},
+        scores_from=ScoresFrom.HUMAN,
+    )
+    before = PredecessorRef(series_uid=report.series_uid, sop_class_uid=report.sop_class_uid, sop_uid=report.sop_uid)
+    made = build_outcome(report.data, settlement, before, model_sha256="ab", software_version="1")
+    (tmp_path / "sr.dcm").write_bytes(made.data)
+    run("tid1500reader", "--inputDICOM", tmp_path / "sr.dcm", "--outputMetadata", tmp_path / "sr.json")
+    read_back = json.loads((tmp_path / "sr.json").read_text())["Measurements"]
+    groups = {group["TrackingIdentifier"]: group for group in read_back}
+    assert len(groups) == 10
+    for key in ("LAD", "CAC"):
+        (settled,) = groups[f"Settled calcium {key}"]["measurementItems"]
+        assert float(settled["value"]) == 12.5
+        assert settled["quantity"]["CodeValue"] == "450360000"
 
 
 @pytest.mark.parametrize(("role", "title"), [(Role.SR, "Imaging Measurement Report"), (Role.REPORT, "Impression")])
