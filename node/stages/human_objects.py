@@ -16,6 +16,7 @@ from typing import Final
 
 from node.dicom import colour_capture, human_seg, human_sr
 from node.dicom.scored_mask import CtContext
+from node.dicom.study_facts import study_facts
 from node.domain.eligibility import judge
 from node.domain.errors import Permanent, Refused
 from node.domain.human_read import HumanRead, StudyKey
@@ -102,7 +103,7 @@ class HumanObjects:
             recorded = self._intake.take(data, read, members[0].peer.ae_title)
             # the study of an object that comes first is known in a moment, and the read matched with it
             known = self._storage.ledger.study(read.study.study_uid) is not None
-            taken.append(_said(recorded, why=recorded.reason if known else ""))
+            taken.append(_said(recorded, read, why=recorded.reason if known else ""))
         return Offered(tuple(taken), tuple(dict.fromkeys(faults)))
 
     def waiting(self, study_uid: str) -> Iterator[SeriesRecord]:
@@ -143,12 +144,16 @@ class HumanObjects:
     def _report(self, stored: StoredInstance) -> tuple[bytes, HumanRead]:
         data = self._bytes(stored, human_sr.MOST_BYTES)
         read = human_sr.read_report(data, zone=self._rules.zone)
-        return data, replace(read, source_id=self._first_version(read, data))
+        name = self._first_version(read, data)
+        if name != read.source_id:  # versions of it that came before it could be named by it at best
+            self._intake.rename(read.source, read.source_id, name)
+        return data, replace(read, source_id=name)
 
     def _mask(self, stored: StoredInstance) -> tuple[bytes, HumanRead]:
         data = self._bytes(stored, human_seg.MOST_BYTES)
         zone = self._rules.zone
-        return data, self._on_scan(stored, lambda ct: human_seg.read_segmentation(data, ct, zone=zone))
+        read = self._on_scan(stored, lambda ct: human_seg.read_segmentation(data, ct, zone=zone))
+        return data, self._with_patient((stored,), read)
 
     def _pictures(self, stored: Sequence[StoredInstance]) -> tuple[bytes, HumanRead]:
         files = [self._bytes(one, colour_capture.MOST_BYTES) for one in stored]
@@ -156,7 +161,16 @@ class HumanObjects:
         read = self._on_scan(
             stored[0], lambda ct: colour_capture.read_captures(files, ct, colours=rules.colours, zone=rules.zone)
         )
-        return _together(files), read
+        return _together(files), self._with_patient(stored, read)
+
+    def _with_patient(self, stored: Sequence[StoredInstance], read: HumanRead) -> HumanRead:
+        """The read with the patient its objects name: one patient's mask must not become another's score."""
+        with received_files():
+            facts = [study_facts(self._storage.spool.path(one.path), "") for one in stored]
+        patients = {one.patient_id for one in facts if one.patient_id}
+        if len(patients) > 1:
+            raise Refused(f"the pictures name {len(patients)} patients")
+        return replace(read, study=replace(read.study, patient_id="".join(patients), issuer=facts[0].issuer))
 
     def _first_version(self, read: HumanRead, data: bytes) -> str:
         """UID of the first of the documents that this one goes back to: it names the read over all its versions."""
@@ -231,6 +245,6 @@ def _together(files: Sequence[bytes]) -> bytes:
     return out.getvalue()
 
 
-def _said(recorded: Recorded, why: str) -> str:
-    where = f"; it is in quarantine: {why}" if why else ""
-    return f"{TAKEN} (number {recorded.read_id}){where}"
+def _said(recorded: Recorded, read: HumanRead, why: str) -> str:
+    said = [f"it is in quarantine: {why}"] if why else []
+    return "; ".join((f"{TAKEN} (number {recorded.read_id})", *said, *read.inconsistencies))

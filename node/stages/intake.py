@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from node.domain.human_read import HumanRead
+from node.domain.human_read import HumanRead, ReadSource
 from node.domain.read_history import ReadArrival, ReadState, Recorded
 from node.storage.storage import Storage
 
@@ -70,6 +70,11 @@ class Intake:
             _report(read, one)
         self._on_recorded()
         return recorded
+
+    def rename(self, source: ReadSource, old: str, new: str) -> None:
+        """What was named ``old`` at its source is ``new``: a document came that shows whose versions they are."""
+        if self._storage.ledger.rename_reads(source, old, new, self._clock()):
+            self._on_recorded()
 
     def _known(self, read: HumanRead) -> Recorded | None:
         """What became of a read that is here already, and its original too; otherwise None."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from node.domain.errors import Refused
 from node.domain.faults import fault
-from node.domain.human_read import HumanRead
+from node.domain.human_read import HumanRead, ReadSource
 from node.domain.read_history import (
     QuarantineCause,
     ReadArrival,
@@ -19,7 +20,7 @@ from node.domain.read_history import (
     StoredRead,
     effective_read,
 )
-from node.domain.read_json import content_sha256, dumps
+from node.domain.read_json import content_sha256, dumps, loads
 from node.domain.records import Kept
 from node.domain.studies import StudyFacts
 from node.storage.audit_book import add_entry
@@ -78,6 +79,23 @@ class ReadsBook(Store):
             fault("intake.row-uncommitted")
         fault("intake.row-committed")
         return recorded
+
+    def rename_reads(self, source: ReadSource, old: str, new: str, now: datetime) -> int:
+        """Make the reads named ``old`` at their source versions of ``new``; how many there were.
+
+        Their content stays as it is but for that name. Which version counts is decided anew, and compared.
+        """
+        with self._database.reading() as connection:  # mostly there is none, and no turn to write is taken
+            if connection.execute(select(human_reads.c.id).where(*_named(source, old)).limit(1)).first() is None:
+                return 0
+        with self._database.writing() as connection:
+            alone(connection)
+            rows = connection.execute(select(human_reads).where(*_named(source, old)).order_by(human_reads.c.id)).all()
+            for row in rows:
+                _rename(connection, row, new)
+            for study_uid in {row.study_uid for row in rows if row.study_uid is not None}:
+                reads_changed(connection, study_uid, now)
+        return len(rows)
 
     def find_same(self, read: HumanRead) -> StoredRead | None:
         """The read that was recorded with exactly this content, None if there is none."""
@@ -167,7 +185,9 @@ def _record(connection: Connection, read: HumanRead, original: Kept, from_whom: 
         moved = {"path": original.path, "sha256": original.sha256, "size": original.size}
         connection.execute(update(human_reads).where(human_reads.c.id == same.id).values(moved))
         return _recorded(connection, same.id, ReadArrival.SAME)
-    newest = connection.execute(select(func.max(human_reads.c.version)).where(*_of_source(read))).scalar()
+    newest = connection.execute(
+        select(func.max(human_reads.c.version)).where(*_named(read.source, read.source_id))
+    ).scalar()
     match = Match(None, QuarantineCause.CONFLICT, _CONFLICT) if known else find_match(connection, read.study)
     values = _values(read, original, from_whom, now) | {"variant": len(known), "content_sha256": sha256}
     read_id = insert_row(connection, human_reads, values)
@@ -189,12 +209,24 @@ def _recorded(connection: Connection, read_id: int, arrival: ReadArrival) -> Rec
     )
 
 
-def _of_source(read: HumanRead) -> tuple[Any, Any]:
-    return human_reads.c.source == read.source, human_reads.c.source_id == read.source_id
+def _rename(connection: Connection, row: Row[Any], name: str) -> None:
+    read = replace(loads(row.content), source_id=name)
+    beside = select(func.count()).select_from(human_reads).where(*_version_of(read))
+    values = {
+        "source_id": name,
+        "content": dumps(read),
+        "content_sha256": content_sha256(read),
+        "variant": connection.execute(beside).scalar_one(),
+    }
+    connection.execute(update(human_reads).where(human_reads.c.id == row.id).values(values))
+
+
+def _named(source: ReadSource, name: str) -> tuple[Any, Any]:
+    return human_reads.c.source == source, human_reads.c.source_id == name
 
 
 def _version_of(read: HumanRead) -> tuple[Any, Any, Any]:
-    return (*_of_source(read), human_reads.c.version == read.version)
+    return (*_named(read.source, read.source_id), human_reads.c.version == read.version)
 
 
 def _values(read: HumanRead, original: Kept, from_whom: str, now: datetime) -> dict[str, Any]:

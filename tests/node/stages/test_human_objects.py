@@ -3,9 +3,11 @@ from __future__ import annotations
 import zipfile
 from datetime import UTC
 from io import BytesIO
+from itertools import permutations
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from node.domain.errors import StorageFull
 from node.domain.human_read import ReadSource
@@ -80,6 +82,60 @@ def test_coloured_pictures_are_scored_on_the_scan_and_all_of_them_are_the_origin
     assert read.read.scores["LAD"].agatston == pytest.approx(AGATSTON_OF_A_BEAD)
     with zipfile.ZipFile(BytesIO(rig.storage.originals.read(read.original))) as archive:
         assert len(archive.namelist()) == 2
+
+
+@pytest.mark.parametrize("slips", [(True, True), (False, True)], ids=["another patient", "two patients"])
+def test_pictures_of_another_patient_do_not_score_this_one(rig, slips) -> None:
+    drawn = pictures()
+    for one, slip in zip(drawn, slips, strict=True):
+        one.PatientID = "SOMEBODY-ELSE" if slip else one.PatientID
+    rig.close(IMAGES)
+    run(rig, qualifier(rig))
+    rig.close(drawn, "a2")
+    outcome = run(rig, qualifier(rig))
+    assert rig.ledger.reads_of(STUDY) == ()
+    if slips[0]:
+        (waiting,) = rig.ledger.quarantined_reads()
+        assert waiting.reason == "the study it names belongs to another patient id"
+        assert outcome.reasons == (f"taken as a human read (number 1); it is in quarantine: {waiting.reason}",)
+    else:
+        assert not_taken(rig.ledger)[0].reasons == ("the pictures name 2 patients",)
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))), ids=str)
+def test_versions_of_a_report_are_one_read_in_whatever_order_they_come(rig, order) -> None:
+    versions = {1: a_report(IMAGES[0], 10.0)}
+    for number in (2, 3):
+        time = f"1{number}0000"
+        before = versions[number - 1]
+        versions[number] = a_report(IMAGES[0], 10.0 * number, ContentTime=time, **predecessor(before))
+    rig.close(IMAGES)
+    run(rig, qualifier(rig))
+    for number in order:
+        rig.close([versions[number]], f"v{number}")
+        run(rig, qualifier(rig))
+        counted = rig.ledger.effective_read(STUDY)
+        assert counted.read.agatston("LAD") == 10.0 * max(order[: order.index(number) + 1])
+    reads = rig.ledger.reads_of(STUDY)
+    assert {one.read.source_id for one in reads} == {versions[1].SOPInstanceUID}
+    states = {one.read.agatston("LAD"): one.state for one in reads}
+    assert states == {10.0: ReadState.SUPERSEDED, 20.0: ReadState.SUPERSEDED, 30.0: ReadState.MATCHED}
+    for number in order:  # once more, as after a restart: nothing changes
+        assert qualifier(rig)._humans.offer(members(rig, versions[number])).taken
+    assert rig.ledger.reads_of(STUDY) == reads
+
+
+def predecessor(before) -> dict[str, object]:
+    instance, series, study = Dataset(), Dataset(), Dataset()
+    instance.ReferencedSOPClassUID = before.SOPClassUID
+    instance.ReferencedSOPInstanceUID = before.SOPInstanceUID
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = before.SeriesInstanceUID, [instance]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = before.StudyInstanceUID, [series]
+    return {"PredecessorDocumentsSequence": [study]}
+
+
+def members(rig, report):
+    return rig.ledger.members(str(report.SeriesInstanceUID), 1)
 
 
 def test_without_a_map_of_colours_pictures_are_only_declined(rig) -> None:
