@@ -43,6 +43,7 @@ class PastDecision:
     at: datetime
     blind: bool
     withdrawn: bool
+    told: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ def case_content(house: House, visitor: Visitor, file: CaseFile) -> dict[str, ob
     """Everything ``case.html`` finds, beside what every template finds."""
     case, names = file.case, file.names
     before, after = neighbours(house, case.row.id)
+    past = _decisions(house, visitor, file)
     return {
         "case": case,
         "names": names,
@@ -87,8 +89,8 @@ def case_content(house: House, visitor: Visitor, file: CaseFile) -> dict[str, ob
         "options": options(case.comparison, names),
         "grades": tuple((str(one), case_view.RADPEER_WORDS[one]) for one in Radpeer),
         "version_next": len(case.decisions) + 1,
-        "standing": _standing(house, visitor, file),
-        "decisions": tuple(_past(house, visitor, one) for one in reversed(case.decisions)),
+        "standing": past[0] if past and not past[0].withdrawn else None,
+        "decisions": past,
         "reads": () if names.blind else _reads(house, visitor, file),
         "current": None if names.blind else house.ledger.case_of_study(case.row.study_uid),
     }
@@ -137,12 +139,16 @@ def _lesions(file: CaseFile) -> tuple[dict[str, object], ...]:
     )
 
 
-def _standing(house: House, visitor: Visitor, file: CaseFile) -> PastDecision | None:
-    last = file.case.decisions[-1] if file.case.decisions else None
-    return None if last is None or last.withdrawn else _past(house, visitor, last)
+def _decisions(house: House, visitor: Visitor, file: CaseFile) -> tuple[PastDecision, ...]:
+    """Every version, the latest first."""
+    sent = house.ledger.outcome_deliveries(file.case.row.id)
+    return tuple(
+        _past(house, visitor, one, case_view.told_to(sent.get(one.version, ())))
+        for one in reversed(file.case.decisions)
+    )
 
 
-def _past(house: House, visitor: Visitor, one: Decision) -> PastDecision:
+def _past(house: House, visitor: Visitor, one: Decision, told: str) -> PastDecision:
     return PastDecision(
         version=one.version,
         words="Withdrawn" if one.outcome is None else case_view.OUTCOME_WORDS[one.outcome],
@@ -152,6 +158,7 @@ def _past(house: House, visitor: Visitor, one: Decision) -> PastDecision:
         at=one.decided_at,
         blind=one.blind,
         withdrawn=one.withdrawn,
+        told=told,
     )
 
 

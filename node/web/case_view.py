@@ -10,8 +10,10 @@ from node.domain.cases import Case
 from node.domain.discrepancy import Difference
 from node.domain.findings import Findings
 from node.domain.read_history import StoredRead
+from node.domain.records import WorkRecord
 from node.domain.review import Radpeer, ReviewOutcome
 from node.domain.tiers import Tier
+from node.domain.work import WorkState
 from node.web.blindness import Names, whole
 from node.web.rendering import score
 
@@ -62,6 +64,18 @@ class RegionRow:
     difference: str
     words: str
     beyond: bool
+
+
+def told_to(deliveries: Sequence[WorkRecord]) -> str:
+    """Who was told of a decision, who is still to be, and who could not be; empty where nobody asked."""
+    parts = (
+        ("sent to", (WorkState.DONE,)),
+        ("on its way to", (WorkState.PENDING, WorkState.CLAIMED)),
+        ("could not be sent to", (WorkState.PARKED,)),
+    )
+    found = ((words, [one.work.destination for one in deliveries if one.state in states]) for words, states in parts)
+    said = "; ".join(f"{words} {', '.join(sorted(names))}" for words, names in found if names)
+    return f"Outcome {said}." if said else ""
 
 
 def region_rows(differences: Sequence[Difference], names: Names) -> tuple[RegionRow, ...]:
