@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 
+from model.bundle import DEFAULT_NAME
+from model.reader import Reader
 from node import parts
+from node.domain.findings import ModelIdentity
 from node.settings import Settings
+from node.stages.human_marks import StoredMarks
 from node.stages.stored_scans import StoredScans
 from node.storage.storage import Storage
 from node.web.server import PageServer
-from node.web.services import Room, Services, Take
+from node.web.services import LoadedModel, Room, Services, Take
 from node.web.site import make_site
 
 _GIB = 1 << 30
 
 
-def page_server(settings: Settings, storage: Storage, clock: parts.Clock, take_reads: Take) -> PageServer:
+def page_server(
+    settings: Settings, storage: Storage, clock: parts.Clock, take_reads: Take, reader: Callable[[], Reader | None]
+) -> PageServer:
     """The server, its port taken, not yet serving. Raises Refused if the port cannot be had.
 
     Parameters
     ----------
     take_reads
         Takes human reads in (``node.stages.intake.Intake.take_all``).
+    reader
+        What reads the scans, None while it is being loaded.
 
     """
     by_name = {one.name: one for one in settings.destinations}
@@ -30,13 +39,27 @@ def page_server(settings: Settings, storage: Storage, clock: parts.Clock, take_r
         version=parts.software_version(),
         destinations=tuple(by_name),
         echo=lambda name: parts.echo(by_name[name], settings.scp.ae_title),
-        scans=StoredScans(storage, settings.eligibility),
+        scans=StoredScans(storage, settings.eligibility, human_marks=StoredMarks(storage, settings.reads.rgb())),
         take_reads=take_reads,
         limits=settings.comparison,
         zone=settings.reads.tzinfo(),
         room=lambda: _room(settings),
+        model=lambda: _loaded(reader(), settings),
     )
     return PageServer(make_site(services, settings.web, clock), settings.web)
+
+
+def _loaded(reader: Reader | None, settings: Settings) -> LoadedModel | None:
+    if reader is None:
+        return None
+    known = reader.identity
+    return LoadedModel(
+        identity=ModelIdentity(
+            name=known.name, version=known.version, sha256=known.sha256, trained_on=known.trained_on
+        ),
+        device=reader.device,
+        bundle=DEFAULT_NAME if settings.reader.bundle is None else settings.reader.bundle.name,
+    )
 
 
 def _room(settings: Settings) -> Room:

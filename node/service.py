@@ -68,7 +68,7 @@ class Node:
         self._settings = settings
         self._with_page = page
         self._clock = clock
-        self._given_reader = reader
+        self._reader = reader
         self._held = ExitStack()
         self._dispatcher: LocalDispatcher
         self.listener: Listener
@@ -116,9 +116,10 @@ class Node:
         self._take_up()
         self._intake = Intake(self.storage, self._clock, self._wake)
         if self._with_page:  # takes its port: a conflict is better known before the network is loaded
-            self.page = page_server(settings, self.storage, self._clock, self._intake.take_all)
+            self.page = page_server(settings, self.storage, self._clock, self._intake.take_all, lambda: self._reader)
             held.callback(self.page.close)
-        self._dispatcher = self._dispatch(self._given_reader or parts.make_reader(settings))
+        self._reader = self._reader or parts.make_reader(settings)
+        self._dispatcher = self._dispatch(self._reader)
         receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
         self.listener = Listener(
             parts.listener_config(settings.scp),

@@ -21,6 +21,7 @@ from model.risk import category
 from model.scoring import lesions, score
 from model.volume import CtVolume
 from node.demo import patients
+from node.dicom.scored_mask import CtContext
 from node.domain.cases import NewComparison
 from node.domain.discrepancy import OurRead, compare
 from node.domain.findings import Findings, LesionFinding, ModelIdentity, RegionScore, ScoreDefinition
@@ -130,8 +131,8 @@ class CaseSite(WebSite):
         with self.ledger._database.writing() as connection:
             return record_comparison(connection, new, self.clock())
 
-    def _human_marks(self, read_id: int, volume: CtVolume) -> NDArray[np.uint8] | None:
-        return self.human_marks(read_id, volume)
+    def _human_marks(self, read_id: int, ct: CtContext) -> NDArray[np.uint8] | None:
+        return self.human_marks(read_id, ct)
 
     def _receive(self, images: list, series: str) -> None:
         receiver = Receiver(self.storage.spool, self.ledger, self.clock, lambda: None)

@@ -25,7 +25,7 @@ from node.dicom.files import content_of
 from node.dicom.headers import frame_geometries, geometry_of, groups_of, instance_of, macro
 from node.dicom.hues import vessels_by_hue
 from node.dicom.read_regions import moment_of
-from node.dicom.scored_mask import CtContext, as_read, scores_of_masks
+from node.dicom.scored_mask import CtContext, as_read, labels_of_masks, scores_of_masks
 from node.domain.errors import Malformed, Refused
 from node.domain.human_read import Confidence, HumanRead, ReadSource
 from node.domain.identity import hashed
@@ -73,15 +73,7 @@ def read_captures(
         If this software made one, the place of one is not said or is not in the scan, or nothing is marked.
 
     """
-    if sum(len(data) for data in files) > MOST_BYTES:
-        raise Refused(f"the pictures are larger than {MOST_BYTES} bytes together")
-    whole = [_elements(data) for data in files]
-    if not whole:
-        raise Malformed("no picture")
-    pictures = [picture for elements, syntax in whole for picture in _pictures(elements, syntax, ct)]
-    masks, remarks = _masks(pictures, colours, ct)
-    if not masks:
-        raise Refused("nothing in the pictures is marked in a vessel's colour on calcium")
+    whole, masks, remarks = _opened(files, ct, colours)
     scores, more = scores_of_masks(masks, ct)
     first = whole[0][0]
     times = [
@@ -101,6 +93,32 @@ def read_captures(
         confidence=Confidence.GUESSED,
     )
     return as_read(read, ct, at)
+
+
+def labels_of_captures(
+    files: Sequence[bytes], ct: CtContext, *, colours: Mapping[str, tuple[int, int, int]] = DEFAULT_COLOURS
+) -> NDArray[np.uint8]:
+    """What is marked, as it was scored: whole components, as labels on the grid of the scan.
+
+    Raises as :func:`read_captures`.
+    """
+    return labels_of_masks(_opened(files, ct, colours)[1], ct)
+
+
+def _opened(
+    files: Sequence[bytes], ct: CtContext, colours: Mapping[str, tuple[int, int, int]]
+) -> tuple[list[tuple[Elements, str]], dict[str, NDArray[np.bool_]], list[str]]:
+    """The files with their transfer syntaxes, masks by vessel, and what was left aside."""
+    if sum(len(data) for data in files) > MOST_BYTES:
+        raise Refused(f"the pictures are larger than {MOST_BYTES} bytes together")
+    whole = [_elements(data) for data in files]
+    if not whole:
+        raise Malformed("no picture")
+    pictures = [picture for elements, syntax in whole for picture in _pictures(elements, syntax, ct)]
+    masks, remarks = _masks(pictures, colours, ct)
+    if not masks:
+        raise Refused("nothing in the pictures is marked in a vessel's colour on calcium")
+    return whole, masks, remarks
 
 
 def _elements(data: bytes) -> tuple[Elements, str]:

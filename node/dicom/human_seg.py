@@ -15,11 +15,11 @@ from node.dicom.encoding import DEFLATED, EXPLICIT, IMPLICIT, inflated
 from node.dicom.files import content_of
 from node.dicom.headers import frame_geometries, groups_of, instance_of, macro
 from node.dicom.read_regions import moment_of, region_of_codes
-from node.dicom.scored_mask import CtContext, as_read, scores_of_masks
+from node.dicom.scored_mask import CtContext, as_read, labels_of_masks, scores_of_masks
 from node.domain.errors import Malformed, Refused
 from node.domain.human_read import HumanRead, ReadSource, ReadStatus
 from node.domain.region_names import region_named
-from node.domain.series import SliceGeometry
+from node.domain.series import Instance, SliceGeometry
 from node.domain.versions import version_at
 
 SEGMENTATION_CLASSES: Final = frozenset(("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"))
@@ -40,6 +40,44 @@ def read_segmentation(data: bytes, ct: CtContext, *, zone: tzinfo = UTC) -> Huma
         vessel.
 
     """
+    mask = _opened(data, ct)
+    elements, instance = mask.elements, mask.instance
+    scores, more = scores_of_masks(mask.masks, ct)
+    at = moment_of(
+        elements.text("ContentDate") + elements.text("ContentTime"), elements.text("TimezoneOffsetFromUTC"), zone
+    )
+    read = HumanRead(
+        source=ReadSource.SEG,
+        source_id=instance.sop_uid,
+        version=1 if at is None else version_at(at),
+        status=ReadStatus.FINAL,
+        study=ct.study,
+        reader=elements.text("ContentCreatorName"),
+        scores=scores,
+        remarks=(*mask.remarks, *more),
+    )
+    return as_read(read, ct, at)
+
+
+def labels_of_segmentation(data: bytes, ct: CtContext) -> NDArray[np.uint8]:
+    """What is marked, as labels on the grid of the scan (``node.dicom.scored_mask.labels_of_masks``).
+
+    Raises as :func:`read_segmentation`.
+    """
+    return labels_of_masks(_opened(data, ct).masks, ct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Mask:
+    """A segmentation that a human has drawn on the scan."""
+
+    elements: Elements
+    instance: Instance
+    masks: dict[str, NDArray[np.bool_]]
+    remarks: tuple[str, ...]
+
+
+def _opened(data: bytes, ct: CtContext) -> _Mask:
     if len(data) > MOST_BYTES:
         raise Refused(f"the segmentation has {len(data)} bytes; up to {MOST_BYTES} are read")
     content = content_of(data)
@@ -55,21 +93,7 @@ def read_segmentation(data: bytes, ct: CtContext, *, zone: tzinfo = UTC) -> Huma
     ct.check_frame_of_reference(elements.uid("FrameOfReferenceUID"))
     segments, remarks = _segments(elements)
     masks = _masks(elements, content.transfer_syntax_uid, segments, ct)
-    scores, more = scores_of_masks(masks, ct)
-    at = moment_of(
-        elements.text("ContentDate") + elements.text("ContentTime"), elements.text("TimezoneOffsetFromUTC"), zone
-    )
-    read = HumanRead(
-        source=ReadSource.SEG,
-        source_id=instance.sop_uid,
-        version=1 if at is None else version_at(at),
-        status=ReadStatus.FINAL,
-        study=ct.study,
-        reader=elements.text("ContentCreatorName"),
-        scores=scores,
-        remarks=(*remarks, *more),
-    )
-    return as_read(read, ct, at)
+    return _Mask(elements=elements, instance=instance, masks=masks, remarks=remarks)
 
 
 def _corrected(elements: Elements) -> bool:

@@ -22,6 +22,8 @@ _PLACE: Final = 0.1  # of a pixel or slice: writers round decimal strings
 _DIRECTION: Final = 1e-3
 _SPACING_SHARE: Final = 1e-3
 _STAND_INS: Final = {"CAC": Vessel.LM, "AC": Vessel.AV}  # whose totals are those of a mask that tells no vessels apart
+WHOLE_LABELS: Final[Mapping[str, int]] = {"CAC": len(Vessel) + 1, "AC": len(Vessel) + 2}
+"""Labels of marks that tell no vessels apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,17 +81,24 @@ class CtContext:
             raise Refused("another frame of reference than the scan's: it was made on another acquisition")
 
 
-def scores_of_masks(masks: Mapping[str, NDArray[np.bool_]], ct: CtContext) -> tuple[dict[str, ReadScore], list[str]]:
-    """Scores by region of masks by region (slices, rows, columns), and what a person must know of them.
-
-    A vessel without a mask stays missing, never 0; the coronary total is that of all coronary calcium in the masks.
+def labels_of_masks(masks: Mapping[str, NDArray[np.bool_]], ct: CtContext) -> NDArray[np.uint8]:
+    """Masks by region as uint8 labels on the grid of the scan: of vessels, and of :data:`WHOLE_LABELS` beneath them.
 
     Raises
     ------
     Refused
-        If masks of two vessels share voxels, or the scan cannot be scored.
+        If masks of two vessels share voxels.
 
     """
+    labels = np.zeros(ct.volume.grid.shape, np.uint8)
+    for region, label in WHOLE_LABELS.items():
+        if region in masks:
+            labels[masks[region]] = label
+    vessels = _vessel_labels(masks, ct)
+    return np.where(vessels > 0, vessels, labels)
+
+
+def _vessel_labels(masks: Mapping[str, NDArray[np.bool_]], ct: CtContext) -> NDArray[np.uint8]:
     labels = np.zeros(ct.volume.grid.shape, np.uint8)
     shared: dict[str, int] = {}
     for vessel in Vessel:
@@ -101,6 +110,21 @@ def scores_of_masks(masks: Mapping[str, NDArray[np.bool_]], ct: CtContext) -> tu
         labels[mask] = vessel.label
     if shared:
         raise Refused("; ".join(f"{pair} share {count} voxels" for pair, count in shared.items()))
+    return labels
+
+
+def scores_of_masks(masks: Mapping[str, NDArray[np.bool_]], ct: CtContext) -> tuple[dict[str, ReadScore], list[str]]:
+    """Scores by region of masks by region (slices, rows, columns), and what a person must know of them.
+
+    A vessel without a mask stays missing, never 0; the coronary total is that of all coronary calcium in the masks.
+
+    Raises
+    ------
+    Refused
+        If masks of two vessels share voxels, or the scan cannot be scored.
+
+    """
+    labels = _vessel_labels(masks, ct)
     vessels = [str(vessel) for vessel in Vessel if vessel in masks]
     found = {name: _read(region) for name, region in _scored(labels, ct).items() if name in vessels}
     remarks = []

@@ -7,8 +7,6 @@ once more.
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -19,15 +17,16 @@ from node.dicom.scored_mask import CtContext
 from node.dicom.study_facts import study_facts
 from node.domain.eligibility import judge
 from node.domain.errors import Permanent, Refused
-from node.domain.human_read import HumanRead, StudyKey
+from node.domain.human_read import HumanRead
 from node.domain.policy import Policy
 from node.domain.read_history import Recorded
 from node.domain.records import StoredInstance
 from node.domain.series import SeriesRecord
 from node.domain.verdict import Verdict
 from node.domain.work import Stage
+from node.stages.human_marks import together
 from node.stages.intake import Intake
-from node.stages.reading import received_files, volume_of
+from node.stages.reading import context_of, received_files, volume_of
 from node.storage.ledger import Ledger
 from node.storage.storage import Storage
 
@@ -161,7 +160,7 @@ class HumanObjects:
         read = self._on_scan(
             stored[0], lambda ct: colour_capture.read_captures(files, ct, colours=rules.colours, zone=rules.zone)
         )
-        return _together(files), self._with_patient(stored, read)
+        return together(files), self._with_patient(stored, read)
 
     def _with_patient(self, stored: Sequence[StoredInstance], read: HumanRead) -> HumanRead:
         """The read with the patient its objects name: one patient's mask must not become another's score."""
@@ -194,14 +193,14 @@ class HumanObjects:
 
     def _on_scan(self, stored: StoredInstance, read: Callable[[CtContext], HumanRead]) -> HumanRead:
         faults = []
-        for series_uid, verdict, paths in self._scans(stored.instance.study_uid):
+        for verdict, members in self._scans(stored.instance.study_uid):
             try:
-                return read(self._context(series_uid, verdict, paths))
+                return read(self._context(verdict, members))
             except Permanent as error:
                 faults.append(str(error))
         raise Refused("\n".join(dict.fromkeys(faults)) or _NO_SCAN)
 
-    def _scans(self, study_uid: str) -> list[tuple[str, Verdict, Sequence[StoredInstance]]]:
+    def _scans(self, study_uid: str) -> list[tuple[Verdict, Sequence[StoredInstance]]]:
         """Calcium scans of the study, those that are read before other reconstructions."""
         ledger, found = self._storage.ledger, []
         for one in ledger.study_series(study_uid):
@@ -210,39 +209,20 @@ class HumanObjects:
             if verdict is not None and verdict.chosen is not None:
                 kept = ledger.verdict(one.series_uid, one.generation)
                 found.append((kept is None or not kept.eligible, one.series_uid, verdict, members))
-        return [(uid, verdict, members) for _, uid, verdict, members in sorted(found, key=lambda one: one[:2])]
+        return [(verdict, members) for _, _, verdict, members in sorted(found, key=lambda one: one[:2])]
 
-    def _context(self, series_uid: str, verdict: Verdict, members: Sequence[StoredInstance]) -> CtContext:
+    def _context(self, verdict: Verdict, members: Sequence[StoredInstance]) -> CtContext:
         group = verdict.chosen
         if group is None:
             raise Refused(_NO_SCAN)
         paths = {one.instance.sop_uid: self._storage.spool.path(one.path) for one in members}
-        loaded = volume_of(group, paths, self._policy)
-        first = group.slices[0].instance
-        return CtContext(
-            volume=loaded.volume,
-            planes=tuple(zip(loaded.sop_uids, loaded.frames, strict=True)),
-            study=StudyKey(study_uid=first.study_uid, series_uid=series_uid),
-            frame_of_reference_uid=first.acquisition.frame_of_reference_uid,
-            profile=self._rules.profile,
-        )
+        return context_of(group, volume_of(group, paths, self._policy), self._rules.profile)
 
     def _bytes(self, stored: StoredInstance, most: int) -> bytes:
         if stored.size > most:
             raise Refused(f"the object has {stored.size} bytes; up to {most} are read")
         with received_files():
             return self._storage.spool.path(stored.path).read_bytes()
-
-
-def _together(files: Sequence[bytes]) -> bytes:
-    """Several files as one original: a ZIP archive that is the same every time."""
-    if len(files) == 1:
-        return files[0]
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for number, data in enumerate(files):
-            archive.writestr(zipfile.ZipInfo(f"{number:04d}.dcm"), data)
-    return out.getvalue()
 
 
 def _said(recorded: Recorded, read: HumanRead, why: str) -> str:

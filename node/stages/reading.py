@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.definition import UnsupportedKvpError
+from model.definition import DEFAULT_PROFILE, UnsupportedKvpError
 from model.lesions import Lesion
 from model.preprocess import OrientationError
 from model.reader import Reader, Reading
 from model.volume import CtVolume
+from node.dicom.scored_mask import CtContext
 from node.dicom.volumes import VolumeOf, read_volume
 from node.domain.eligibility import ContentFacts, judge_content
 from node.domain.errors import Malformed, Permanent, Retryable, Unreadable
 from node.domain.findings import Findings, LesionFinding, ModelIdentity, RegionScore, ScoreDefinition
 from node.domain.grouping import SliceGroup
+from node.domain.human_read import StudyKey
 from node.domain.policy import Policy
 from node.domain.reading_json import Declined
 from node.domain.verdict import Verdict
@@ -82,6 +84,18 @@ def volume_of(group: SliceGroup, paths: Mapping[str, Path], policy: Policy) -> V
     if loaded.volume.kvp is None and policy.assume_kvp is not None:
         return replace(loaded, volume=replace(loaded.volume, kvp=policy.assume_kvp))
     return loaded
+
+
+def context_of(group: SliceGroup, loaded: VolumeOf, profile: str = DEFAULT_PROFILE) -> CtContext:
+    """What marks that a human has drawn on a stack are laid on; ``profile`` is by which rules they are scored."""
+    first = group.slices[0].instance
+    return CtContext(
+        volume=loaded.volume,
+        planes=tuple(zip(loaded.sop_uids, loaded.frames, strict=True)),
+        study=StudyKey(study_uid=first.study_uid, series_uid=first.series_uid),
+        frame_of_reference_uid=first.acquisition.frame_of_reference_uid,
+        profile=profile,
+    )
 
 
 def read_stack(verdict: Verdict, paths: Mapping[str, Path], reader: Reader, policy: Policy) -> ReadStack | Declined:

@@ -26,7 +26,9 @@ class Scan:
         int16 Hounsfield units (slices, rows, columns), read-only.
     marks
         By :data:`NODE` and, where the human marked voxels, :data:`HUMAN`: uint8 labels of ``model.lesions.Vessel`` on
-        the grid.
+        the grid; a human's may also be of ``node.dicom.scored_mask.WHOLE_LABELS``, which tell no vessels apart.
+    remarks
+        What could not be shown, in words for the person who looks.
     version
         Changes whenever a voxel or a mark does: what a browser keeps is kept under it.
 
@@ -36,6 +38,7 @@ class Scan:
     marks: Mapping[str, NDArray[np.uint8]]
     grid: VolumeGrid
     version: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

@@ -13,17 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.volume import CtVolume
+from node.dicom.scored_mask import CtContext
 from node.domain.eligibility import judge
 from node.domain.errors import Malformed, Permanent, Unreadable
 from node.domain.policy import Policy
 from node.domain.records import Kept, StoredInstance, StoredReading
 from node.stages.labels_file import unpack_labels
-from node.stages.reading import volume_of
+from node.stages.reading import context_of, volume_of
 from node.stages.scans import HUMAN, NODE, Scan, ScanKey
 from node.storage.storage import Storage
 
-HumanMarks = Callable[[int, CtVolume], NDArray[np.uint8] | None]
-"""Marks of a human read (by its id) on the grid of a volume; None where it has none."""
+HumanMarks = Callable[[int, CtContext], NDArray[np.uint8] | None]
+"""Marks of a human read (by its id) on the grid of a scan; None where it has none. Raises Permanent where they cannot
+be had."""
 
 MOST_BYTES: Final = 512 << 20
 _MOST_SERIES: Final = 2
@@ -31,7 +33,7 @@ _GONE: Final = "the images of this study are no longer kept here: open it in the
 _OTHER: Final = "the images kept here are no longer the ones that were read"
 
 
-def no_human_marks(read_id: int, volume: CtVolume) -> None:
+def no_human_marks(read_id: int, ct: CtContext) -> None:
     """Human reads without voxels."""
 
 
@@ -107,17 +109,22 @@ class StoredScans:
         members = self._storage.ledger.members(key.series_uid, key.generation)
         if reading is None or not members:
             raise Permanent(_GONE)
-        volume = self._volume(members)
-        marks = {NODE: self._own_marks(reading, volume)}
+        ct = self._context(members)
+        marks, remarks = {NODE: self._own_marks(reading, ct.volume)}, []
         if key.read_id is not None:
-            human = self._human_marks(key.read_id, volume)
+            try:
+                human = self._human_marks(key.read_id, ct)
+            except Permanent as error:
+                human = None
+                remarks.append(f"the marks of the human cannot be shown: {error}")
             if human is not None:
                 marks[HUMAN] = human
-        hu = _whole(volume.hu)
+        hu = _whole(ct.volume.hu)
         hu.setflags(write=False)
-        return Scan(hu=hu, marks=marks, grid=volume.grid, version=_version(members, reading, marks))
+        version = _version(members, reading, marks)
+        return Scan(hu=hu, marks=marks, grid=ct.volume.grid, version=version, remarks=tuple(remarks))
 
-    def _volume(self, members: Sequence[StoredInstance]) -> CtVolume:
+    def _context(self, members: Sequence[StoredInstance]) -> CtContext:
         verdict = judge([stored.instance for stored in members], self._policy)
         if verdict.chosen is None:
             raise Permanent("the series that was read is no longer eligible under the present settings")
@@ -125,9 +132,10 @@ class StoredScans:
         if not any(path.exists() for path in paths.values()):
             raise Permanent(_GONE)
         try:
-            return volume_of(verdict.chosen, paths, self._policy).volume
+            loaded = volume_of(verdict.chosen, paths, self._policy)
         except (Unreadable, Malformed) as error:
             raise Permanent(f"the images cannot be shown: {error}") from error
+        return context_of(verdict.chosen, loaded)
 
     def _own_marks(self, reading: StoredReading, volume: CtVolume) -> NDArray[np.uint8]:
         if reading.mask is None:

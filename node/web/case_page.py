@@ -12,6 +12,7 @@ from node.domain.discrepancy import Comparison
 from node.domain.people import Role
 from node.domain.read_history import StoredRead
 from node.domain.review import Decision, Radpeer, ReviewOutcome, proposed_radpeer
+from node.stages.human_marks import DRAWN
 from node.web import case_view
 from node.web.accounts import Visitor
 from node.web.blindness import Names
@@ -83,6 +84,7 @@ def case_content(house: House, visitor: Visitor, file: CaseFile) -> dict[str, ob
         "read_remarks": () if names.blind else case_view.read_remarks(file.read, case, file.findings),
         "findings": file.findings,
         "lesions": _lesions(file),
+        "drawn": file.read is not None and file.read.read.source in DRAWN,
         "vessels": tuple(VESSEL_COLOURS),
         "may_decide": visitor.may(Role.REVIEWER) and case.latest,
         "may_withdraw": visitor.may(Role.REVIEWER) and case.latest and case.row.state is CaseState.DECIDED,

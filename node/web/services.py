@@ -34,6 +34,19 @@ def room_of(root: Path, reserve_bytes: int) -> Room:
     return Room(free=usage.free, total=usage.total, reserve=reserve_bytes)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """What reads the scans: the model, where it runs ("cpu" or "cuda"), and the name of its bundle's folder."""
+
+    identity: ModelIdentity
+    device: str
+    bundle: str
+
+
+def _no_model() -> LoadedModel | None:
+    return None
+
+
 def _no_echo(name: str) -> None:
     raise KeyError(name)
 
@@ -70,7 +83,7 @@ class Services:
     room
         Says how full the disk is; None where nobody can say.
     model
-        What reads the scans; None while no model is loaded.
+        Says what reads the scans; None while no model is loaded in this process.
     zone
         The site's, for times of human reads that come without one.
 
@@ -84,5 +97,5 @@ class Services:
     take_reads: Take = field(default=_no_take)
     limits: Limits = field(default_factory=Limits)
     room: Callable[[], Room] | None = None
-    model: ModelIdentity | None = None
+    model: Callable[[], LoadedModel | None] = _no_model
     zone: tzinfo = UTC

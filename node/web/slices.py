@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model.lesions import Vessel
 from model.volume import VolumeGrid
+from node.dicom.scored_mask import WHOLE_LABELS
 from node.domain.findings import LesionFinding
 from node.stages.scans import HUMAN, NODE, Scan
 
@@ -28,6 +29,9 @@ VESSEL_COLOURS: Final[Mapping[str, tuple[int, int, int]]] = {
     "TA": (255, 0, 0),
 }
 """As in the Segmentation and the summary image; a test compares them with node.dicom.codes.SITES."""
+
+WHOLE_COLOURS: Final[Mapping[str, tuple[int, int, int]]] = {"CAC": (0, 255, 255), "AC": (255, 255, 255)}
+"""Of a human's marks that tell no vessels apart."""
 
 _GZIP_LEVEL: Final = 1  # a slice of noise gains a little more from 9, and costs ten times the time
 _LEAST_RADIUS_MM: Final = 6.0
@@ -99,7 +103,8 @@ def viewer_document(
         "edges": edges(scan.grid),
         "vessels": [
             {"label": vessel.label, "key": str(vessel), "rgb": list(VESSEL_COLOURS[vessel])} for vessel in Vessel
-        ],
+        ]
+        + [{"label": WHOLE_LABELS[key], "key": key, "rgb": list(rgb)} for key, rgb in WHOLE_COLOURS.items()],
         "layers": [{"key": layer.key, "name": layer.name, "runs": runs(scan.marks[layer.whose])} for layer in layers],
         "lesions": [_lesion(lesions[at], scan.grid, causal=at in causal) for at in (*causal, *rest)],
     }

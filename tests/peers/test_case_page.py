@@ -10,7 +10,9 @@ import pytest
 import uvicorn
 from PIL import Image
 
+from model.lesions import Vessel
 from node.demo import patients
+from node.domain.human_read import ReadSource
 from node.domain.people import Role
 from tests.case_site import CaseSite
 from tests.peers.programs import program
@@ -33,6 +35,10 @@ def site(tmp_path_factory):
     patient = patients.load("moderate")
     human = {"LM": 0, "LAD": 60, "LCX": 10, "RCA": 0}
     made.number = made.scanned("moderate", patient.volume, patient.truth.labels, human)
+    made.drawn = made.scanned("drawn", patient.volume, patient.truth.labels, human, source=ReadSource.SEG)
+    read = made.ledger.case(made.drawn).row.read_id
+    of_human = np.where(patient.truth.labels == Vessel.LAD.label, patient.truth.labels, 0).astype(np.uint8)
+    made.human_marks = lambda read_id, _ct: of_human if read_id == read else None
     yield made
     made.ledger.close()
 
@@ -114,6 +120,46 @@ def test_the_missed_lesion_is_shown_and_its_vessel_can_be_hidden(visit, address,
     page.locator("[data-style][value=fill] + span").click()
     settled(page)
     assert pixels(page, YELLOW) > 20
+
+
+def shot(page):
+    settled(page)
+    return page.locator(".viewer-stage canvas").screenshot()
+
+
+def test_marks_of_both_reads_are_told_apart_by_form(visit, address, site):
+    """The human has drawn the LAD and overlooked the RCA: ours is filled, the human's outlined."""
+    page = visit("vera")
+    page.goto(f"{address}/cases/{site.drawn}")
+    settled(page)
+    slider, marks = page.locator("[data-slider]"), site.human_marks(site.ledger.case(site.drawn).row.read_id, None)
+    assert "marked: Node" in slider.get_attribute("aria-valuetext")  # the missed lesion
+    index = int(np.flatnonzero(marks.any(axis=(1, 2)))[0])
+    slider.fill(str(marks.shape[0] - 1 - index))
+    page.locator("[data-reset]").click()
+    assert slider.get_attribute("aria-valuetext").endswith("marked: Node and Human")
+    seen = {"both": shot(page)}
+    keep(page, "case_drawn")
+    for name, told in (("0", "marked: Node"), ("1", "marked: Human")):
+        page.locator(f"[data-layer][value='{name}'] + span").click()
+        assert slider.get_attribute("aria-valuetext").endswith(told)
+        seen[name] = shot(page)
+    page.keyboard.press("m")
+    assert page.locator("[data-layer][value=both]").is_checked()
+    assert shot(page) == seen["both"]
+    page.keyboard.press("o")
+    seen["off"] = shot(page)
+    assert len(set(seen.values())) == 4
+    assert page.get_by_label("Human, outlined").count() == page.get_by_label("Node, filled").count() == 1
+
+
+def test_a_blind_reviewer_sees_the_marks_of_both_or_of_none(visit, address, site):
+    page = visit("rene")
+    page.goto(f"{address}/cases/{site.drawn}")
+    settled(page)
+    assert page.get_by_label("A, filled").count() == page.get_by_label("B, outlined").count() == 1
+    assert page.locator("[data-lesion]").count() == 0
+    keep(page, "case_drawn_blind")
 
 
 def test_scrolling_goes_down_the_body_and_stays_in_the_stack(visit, address, site):

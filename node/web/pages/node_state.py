@@ -127,7 +127,7 @@ def _page(
         "destinations": _destinations(house),
         "room": house.services.room() if house.services.room else None,
         "senders": house.ledger.last_by_sender(),
-        "model": house.services.model,
+        "model": house.services.model(),
         "refresh": max(refresh, _LEAST_REFRESH) if refresh else 0,
         "notice": notice,
         "error": error,

@@ -30,7 +30,8 @@ def facts(request: Request, visitor: Viewer, number: int) -> Response:
     layers = layers_of(scan, blind=file.names.blind, node_is_a=file.names.node_first)
     lesions = file.findings.lesions if file.findings is not None and not file.names.blind else ()
     document = viewer_document(scan, layers, lesions, file.case.comparison.lesions)
-    return JSONResponse(document)
+    remarks = () if file.names.blind else scan.remarks  # which read has marks says whose it is
+    return JSONResponse({**document, "remarks": [f"{one[:1].upper()}{one[1:]}." for one in remarks]})
 
 
 @router.get("/{number}/slices/{index}.bin")

@@ -26,10 +26,9 @@ class Viewer {
     this.tool = root.querySelector("[data-tool]:checked")?.value || "scroll";
     this.gestures = new Gestures(this.canvas, () => this.tool, this.actions());
     this.slider.max = String(facts.slices - 1);
-    if (root.dataset.marks === "off") this.marks.style = "off";
     this.connect();
     const first = facts.lesions.findIndex((one) => one.causal);
-    if (first >= 0 && this.marks.style !== "off") this.jump(first);
+    if (first >= 0) this.jump(first);
     else this.show(Math.floor(facts.slices / 2));
     root.dataset.ready = "yes";
   }
@@ -68,11 +67,17 @@ class Viewer {
     this.slider.value = String(this.facts.headwards ? this.facts.slices - 1 - this.index : this.index);
     const number = this.facts.headwards ? this.facts.slices - this.index : this.index + 1;
     const words = `Slice ${number} of ${this.facts.slices}, ${this.facts.positions_mm[this.index].toFixed(1)} mm`;
-    this.slider.setAttribute("aria-valuetext", words);
     this.say("position", words);
+    this.tell(words);
     this.stack.look(this.index);
     this.screen.show(this.index, this.lesion);
     if (this.pointer) this.point(...this.pointer);
+  }
+
+  // What is drawn on the slice, for those who hear it.
+  tell(words) {
+    const marked = this.marks.on(this.index);
+    this.slider.setAttribute("aria-valuetext", marked.length ? `${words}, marked: ${marked.join(" and ")}` : words);
   }
 
   window(level, width) {
@@ -114,8 +119,12 @@ class Viewer {
     this.marks.style = name;
     const button = this.root.querySelector(`[data-style][value="${name}"]`);
     if (button) button.checked = true;
-    this.ticks();
-    this.screen.request();
+    this.changed();
+  }
+
+  nextStyle() {
+    const off = this.marks.layers.length > 1 ? "mixed" : "outline";
+    return { outline: "fill", fill: "off", mixed: "off", off }[this.marks.style];
   }
 
   say(name, words) {
@@ -134,7 +143,8 @@ class Viewer {
     each("[data-tool]", "change", (one) => (this.tool = one.value));
     each("[data-style]", "change", (one) => this.style(one.value));
     each("[data-vessel]", "change", (one) => this.toggle(Number(one.value), one.checked));
-    this.layerBoxes();
+    each("[data-layer]", "change", (one) => this.layer(one.value));
+    this.layers();
     each("[data-opacity]", "input", (one) => this.change(() => (this.marks.opacity = Number(one.value) / 100)));
     each("[data-reset]", "click", () => this.change(() => this.view.reset()));
     each("[data-zoom]", "click", (one) => this.zoomMiddle(Number(one.dataset.zoom)));
@@ -147,18 +157,11 @@ class Viewer {
   }
 
   // Whose marks: a choice only where both reads have some.
-  layerBoxes() {
-    const place = this.root.querySelector("[data-layers]");
-    if (!place || this.marks.layers.length < 2) return;
-    this.marks.layers.forEach((layer, order) => {
-      const [label, box, words] = ["label", "input", "span"].map((name) => document.createElement(name));
-      Object.assign(box, { type: "checkbox", checked: true });
-      words.textContent = order ? `${layer.name} (dashed)` : layer.name;
-      box.addEventListener("change", () => this.layer(layer.key, box.checked));
-      label.append(box, words);
-      place.append(label);
-    });
-    place.hidden = false;
+  layers() {
+    const two = this.marks.layers.length > 1;
+    for (const one of this.root.querySelectorAll("[data-layers], [data-two-reads]")) one.hidden = !two;
+    for (const one of this.root.querySelectorAll("[data-one-read]")) one.hidden = two;
+    this.say("remarks", (this.facts.remarks || []).join(" "));
   }
 
   preset(name) {
@@ -168,13 +171,25 @@ class Viewer {
   toggle(label, shown) {
     if (shown) this.marks.hidden.delete(label);
     else this.marks.hidden.add(label);
-    this.ticks();
-    this.screen.request();
+    this.changed();
   }
 
-  layer(key, shown) {
-    for (const one of this.marks.layers) if (one.key === key) one.shown = shown;
+  layer(name) {
+    this.marks.layers.forEach((one, order) => (one.shown = name === "both" || name === String(order)));
+    const button = this.root.querySelector(`[data-layer][value="${name}"]`);
+    if (button) button.checked = true;
+    this.changed();
+  }
+
+  nextLayer() {
+    const present = this.root.querySelector("[data-layer]:checked")?.value;
+    if (present && this.marks.layers.length > 1) this.layer({ both: "0", 0: "1", 1: "both" }[present]);
+  }
+
+  // After other marks are shown.
+  changed() {
     this.ticks();
+    if (this.index !== undefined) this.tell(this.slider.getAttribute("aria-valuetext").split(", marked:")[0]);
     this.screen.request();
   }
 
@@ -222,7 +237,8 @@ class Viewer {
       4: () => this.preset("bone"),
       n: () => this.step(1),
       p: () => this.step(-1),
-      o: () => this.style({ outline: "fill", fill: "off", off: "outline" }[this.marks.style]),
+      m: () => this.nextLayer(),
+      o: () => this.style(this.nextStyle()),
       "+": () => this.zoomMiddle(1.3),
       "-": () => this.zoomMiddle(1 / 1.3),
       0: () => this.change(() => this.view.reset()),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -14,12 +15,12 @@ from model.lesions import CalciumMask
 from model.scoring import score
 from node.dicom.answers import build_answers
 from node.dicom.codes import SITES
-from node.dicom.colour_capture import TRUE_COLOR_CAPTURE, read_captures
+from node.dicom.colour_capture import TRUE_COLOR_CAPTURE, labels_of_captures, read_captures
 from node.dicom.hues import vessels_by_hue
-from node.dicom.human_seg import read_segmentation
+from node.dicom.human_seg import labels_of_segmentation, read_segmentation
 from node.dicom.references import read_source
 from node.dicom.request import Role
-from node.dicom.scored_mask import CtContext
+from node.dicom.scored_mask import WHOLE_LABELS, CtContext
 from node.dicom.volumes import read_volume
 from node.domain.errors import Malformed, Refused, Unreadable
 from node.domain.human_read import Confidence, ReadSource, StudyKey
@@ -81,6 +82,32 @@ def test_a_corrected_segmentation_is_scored_as_ours_is(scan, truth):
         assert found.volume_mm3 == pytest.approx(truth[region].volume_mm3)
     assert (read.study, read.reader, read.kvp, read.profile) == (scan[0].study, "Roe^Ann", 120, "agatston-1990")
     assert "LM, LCX" in read.remarks[0]
+
+
+def test_the_marks_themselves_are_those_that_were_drawn(scan, captures):
+    ct = scan[0]
+    assert np.array_equal(labels_of_segmentation(corrected(scan[1]), ct), CASE.labels())
+    grown = labels_of_captures(captures, ct)
+    calcium = ct.volume.hu >= ct.definition.threshold_hu
+    assert np.array_equal(grown, np.where(calcium, CASE.labels(), 0))
+
+
+def test_marks_that_tell_no_vessels_apart_have_a_label_of_their_own(scan):
+    def merge(dataset):
+        dataset.SegmentSequence[0].AnatomicRegionSequence = SITES["CAC"].site.sequence()
+
+    labels = labels_of_segmentation(corrected(scan[1], merge), scan[0])
+    first = int(CASE.labels()[CASE.labels() > 0].min())
+    assert np.array_equal(labels == WHOLE_LABELS["CAC"], CASE.labels() == first)
+    assert set(np.unique(labels)) == (set(np.unique(CASE.labels())) - {first}) | {WHOLE_LABELS["CAC"]}
+
+
+@pytest.mark.parametrize("of", [labels_of_segmentation, lambda data, ct: labels_of_captures([data], ct)])
+def test_marks_of_another_study_are_refused(scan, captures, of):
+    data = corrected(scan[1]) if of is labels_of_segmentation else captures[1]
+    other = replace(scan[0], study=replace(scan[0].study, study_uid="1.2.9"))
+    with pytest.raises(Refused, match="another study"):
+        of(data, other)
 
 
 def test_frames_go_where_their_geometry_says(scan):

@@ -49,7 +49,7 @@ def test_without_calcium_nothing_is_marked(rig, read):
 
 def test_marks_of_the_human_change_the_version(rig, read):
     key = read()
-    marked = StoredScans(rig.storage, Policy(), human_marks=lambda _read, volume: np.ones(volume.grid.shape, np.uint8))
+    marked = StoredScans(rig.storage, Policy(), human_marks=lambda _read, ct: np.ones(ct.volume.grid.shape, np.uint8))
     with_human = marked.get(replace(key, read_id=7))
     assert with_human.marks[HUMAN].all()
     assert with_human.version != marked.get(key).version

@@ -224,7 +224,7 @@ def test_the_viewer_gets_every_voxel_as_it_was_received(site, case):
 
 
 def test_marks_of_both_reads_are_named_a_and_b_while_blind(site, case):
-    site.human_marks = lambda _read, volume: labels_of(volume, (Vessel.LCX, Vessel.LM))
+    site.human_marks = lambda _read, ct: labels_of(ct.volume, (Vessel.LCX, Vessel.LM))
     blind = site.logged_in("rene").get(f"/cases/{case}/viewer.json").json()
     assert [layer["name"] for layer in blind["layers"]] == ["A", "B"]
     told = site.logged_in("vera").get(f"/cases/{case}/viewer.json").json()

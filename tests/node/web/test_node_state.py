@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 
 from node.domain.errors import PeerDown
+from node.domain.findings import ModelIdentity
 from node.domain.people import Role
 from node.domain.records import NewWork, Outcome
 from node.domain.work import Stage, WorkState
 from node.settings import WebSettings
-from node.web.services import Room, Services
+from node.web.services import LoadedModel, Room, Services
 from node.web.site import make_site
 from tests.node.storage.builders import a_file, a_peer, an_instance
 from tests.web_site import WebSite, send
@@ -99,3 +100,13 @@ def test_it_reloads_only_when_asked_and_never_too_often(site):
     assert 'http-equiv="refresh"' not in viewer.get("/node").text
     assert 'http-equiv="refresh" content="10"' in viewer.get("/node?refresh=10").text
     assert 'content="5"' in viewer.get("/node?refresh=1").text
+
+
+def test_what_reads_the_scans_is_shown_or_that_nothing_does(site):
+    assert "No model is loaded" in site.logged_in("vera").get("/node").text
+    identity = ModelIdentity(name="heart", version="3", sha256="ab" * 32, trained_on="Phantoms <only>.")
+    loaded = LoadedModel(identity=identity, device="cuda", bundle="third")
+    site.app = make_site(Services(storage=site.storage, model=lambda: loaded), WebSettings(), site.clock)
+    page = site.logged_in("vera").get("/node").text
+    for words in ("heart 3", "Phantoms &lt;only&gt;.", ">abababababab<", "third", "GPU (CUDA)", "Research use only"):
+        assert words in page, words

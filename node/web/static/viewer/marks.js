@@ -6,7 +6,7 @@ export class Marks {
     this.colours = new Map(facts.vessels.map((one) => [one.label, one.rgb]));
     this.layers = facts.layers.map((layer) => ({ ...layer, shown: true }));
     this.hidden = new Set(); // labels
-    this.style = "outline"; // or "fill", or "off"
+    this.style = this.layers.length > 1 ? "mixed" : "outline"; // or "fill", or "off"
     this.opacity = 0.8;
   }
 
@@ -14,14 +14,14 @@ export class Marks {
   draw(pen, index, view) {
     if (this.style === "off") return;
     pen.save();
-    pen.globalAlpha = this.opacity;
     this.layers.forEach((layer, order) => {
-      if (!layer.shown) return;
-      const runs = layer.runs[index];
+      const runs = layer.shown && layer.runs[index];
       if (!runs) return;
-      if (this.style === "fill") this.fill(pen, runs, view);
-      // the second read is dashed, so that two outlines in one colour stay apart
-      else this.outline(pen, runs, view, order ? [5, 4] : []);
+      // two reads are told apart by form, since colour tells the vessel: the first filled, the second outlined over it
+      const filled = this.style === "mixed" ? order === 0 : this.style === "fill";
+      pen.globalAlpha = filled && this.style === "mixed" ? this.opacity * 0.55 : this.opacity;
+      if (filled) this.fill(pen, runs, view);
+      else this.outline(pen, runs, view, this.style === "mixed" ? [5, 4] : []);
     });
     pen.restore();
   }
@@ -89,19 +89,23 @@ export class Marks {
     if (column === this.columns - 1 || !places.has(place + 1)) line(column + 1, row, column + 1, row + 1);
   }
 
+  // Names of the reads of which something is to be seen on a slice.
+  on(index) {
+    if (this.style === "off") return [];
+    return this.layers.filter((layer) => layer.shown && this.visible(layer.runs[index])).map((layer) => layer.name);
+  }
+
+  visible(runs) {
+    for (let at = 2; runs && at < runs.length; at += 3) if (!this.hidden.has(runs[at])) return true;
+    return false;
+  }
+
   // Slices on which something that is switched on is marked.
   slices() {
     const found = new Set();
     for (const layer of this.layers) {
       if (!layer.shown) continue;
-      for (const [index, runs] of Object.entries(layer.runs)) {
-        for (let at = 2; at < runs.length; at += 3) {
-          if (!this.hidden.has(runs[at])) {
-            found.add(Number(index));
-            break;
-          }
-        }
-      }
+      for (const [index, runs] of Object.entries(layer.runs)) if (this.visible(runs)) found.add(Number(index));
     }
     return found;
   }
