@@ -43,6 +43,7 @@ def page_server(
         take_reads=take_reads,
         limits=settings.comparison,
         zone=settings.reads.tzinfo(),
+        fhir=parts.fhir_site(settings),
         room=lambda: _room(settings),
         model=lambda: _loaded(reader(), settings),
     )

@@ -18,6 +18,7 @@ from node.dicom.web import WebSender
 from node.domain.identity import hashed
 from node.domain.settlement import Disclosure
 from node.intake.code_map import CodeMap
+from node.intake.fhir_reads import FhirSite
 from node.intake.hl7_reads import Hl7Site
 from node.intake.mllp import MllpConfig
 from node.offline import OfflineReader
@@ -155,6 +156,12 @@ def hl7_site(settings: Settings) -> Hl7Site:
         issuer=hl7.issuer,
         read_text=hl7.read_text,
     )
+
+
+def fhir_site(settings: Settings) -> FhirSite:
+    """What resources posted to this site's API mean."""
+    fhir = settings.fhir
+    return FhirSite(codes=CodeMap.of(fhir.codes), zone=settings.reads.tzinfo(), issuer=fhir.issuer)
 
 
 def object_rules(settings: Settings) -> ObjectRules:

@@ -59,6 +59,26 @@ class ReadsSettings(BaseModel):
         return {name: (part[0], part[1], part[2]) for name, part in bytes_of.items()}
 
 
+class FhirSettings(BaseModel):
+    """What FHIR resources that are posted to the API mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    codes: Mapping[str, str] = Field(
+        default={},
+        description='Meaning of the site\'s Observation codes by system and code, as `"urn:ris:codes|LAD" = "LAD"`.',
+    )
+    issuer: str = Field(
+        default="", description="Identifier system of the patient ids that are wanted, where a patient has several."
+    )
+
+    @field_validator("codes")
+    @classmethod
+    def _meanings(cls, codes: Mapping[str, str]) -> Mapping[str, str]:
+        CodeMap.of(codes)
+        return codes
+
+
 class Hl7Settings(BaseModel):
     """The listener for HL7 v2 results (MLLP)."""
 

@@ -35,7 +35,7 @@ from node.domain.policy import Policy, SeriesPolicy
 from node.domain.release import ReleasePolicy
 from node.domain.tiers import Limits
 from node.outcome_settings import OutcomeSettings
-from node.reads_settings import Hl7Settings, ReadsSettings
+from node.reads_settings import FhirSettings, Hl7Settings, ReadsSettings
 from node.setting_sources import (
     PREFIX,
     Environment,
@@ -256,6 +256,7 @@ class Settings(BaseSettings):
     comparison: Annotated[Limits, BeforeValidator(only_known(Limits))] = Limits()
     reads: ReadsSettings = ReadsSettings()
     hl7: Hl7Settings = Hl7Settings()
+    fhir: FhirSettings = FhirSettings()
     destinations: tuple[Destination, ...] = ()
     outcome: OutcomeSettings = OutcomeSettings()
     site: SiteSettings = SiteSettings()

@@ -13,6 +13,7 @@ from node.domain.findings import ModelIdentity
 from node.domain.human_read import HumanRead
 from node.domain.read_history import Recorded
 from node.domain.tiers import Limits
+from node.intake.fhir_reads import FhirSite
 from node.stages.scans import Scan, ScanKey, Scans
 from node.storage.storage import Storage
 
@@ -86,6 +87,8 @@ class Services:
         Says what reads the scans; None while no model is loaded in this process.
     zone
         The site's, for times of human reads that come without one.
+    fhir
+        What FHIR resources mean at this site.
 
     """
 
@@ -99,3 +102,4 @@ class Services:
     room: Callable[[], Room] | None = None
     model: Callable[[], LoadedModel | None] = _no_model
     zone: tzinfo = UTC
+    fhir: FhirSite = field(default_factory=FhirSite)

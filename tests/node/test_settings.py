@@ -10,7 +10,7 @@ from node.domain.policy import Policy
 from node.domain.settlement import Disclosure
 from node.domain.tiers import Limits
 from node.intake.code_map import Target
-from node.parts import disclosure, hl7_site, mllp_config, release_rules, told_of_outcomes
+from node.parts import disclosure, fhir_site, hl7_site, mllp_config, release_rules, told_of_outcomes
 from node.settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,6 +208,7 @@ def test_names_for_tests_are_no_settings():
         ('[hl7]\nallow = ["ris.example"]\n', "hl7.allow"),
         ('[hl7]\ncharset = "EBCDIC"\n', "hl7.charset"),
         ('[hl7.codes]\nX1 = "HEART"\n', "hl7.codes"),
+        ('[fhir.codes]\n"urn:x|1" = "HEART"\n', "fhir.codes"),
         (PACS + 'send = ["pdf"]\n', "destinations.0.send.0"),
         (PACS.replace('"pacs"', '"a b"'), "destinations.0.name"),
         (PACS + "attempts = 0\n", "destinations.0.attempts"),
@@ -223,12 +224,16 @@ def test_the_doors_of_human_reads_are_set(toml):
         '[reads]\nzone = "Europe/Berlin"\ncapture_colours = { LAD = "#FFD600" }\n'
         '[hl7]\nenabled = true\nport = 0\nallow = ["10.1.0.0/16"]\nissuer = "HOSP"\ncharset = "8859/1"\n'
         'codes = { "99RIS|17" = "RCA volume" }\n'
+        '[fhir]\nissuer = "urn:hosp"\ncodes = { "urn:ris:codes|7" = "LAD mass" }\n'
     )
     settings = Settings.load(toml(text), {})
     assert settings.reads.rgb() == {"LAD": (255, 214, 0)}
     site = hl7_site(settings)
     assert (str(site.zone), site.issuer, site.assumed_charset) == ("Europe/Berlin", "HOSP", "8859/1")
     assert site.codes.find([("99RIS", "17")]) == Target("RCA", "volume_mm3")
+    posted = fhir_site(settings)
+    assert (str(posted.zone), posted.issuer) == ("Europe/Berlin", "urn:hosp")
+    assert posted.codes.find([("urn:ris:codes", "7")]) == Target("LAD", "mass_mg")
     assert mllp_config(settings).admits("10.1.2.3")
     assert not mllp_config(settings).admits("10.2.2.3")
     assert Settings.load(None, {}).reads.tzinfo() is UTC

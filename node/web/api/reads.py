@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -91,7 +91,8 @@ def post_fhir(
     body: Annotated[bytes, Depends(body_of(*_FHIR_TYPES))],
 ) -> TakenReads:
     """Take the reads of a FHIR R4 DiagnosticReport, Observation, or Bundle of them."""
-    return _take(request, visitor, response, body, read_fhir)
+    site = house_of(request).services.fhir
+    return _take(request, visitor, response, body, lambda data: read_fhir(data, site))
 
 
 def _take(
@@ -101,7 +102,7 @@ def _take(
     if parsed.faults:
         raise Problem(422, parsed.refusal.split("\n"))
     if not parsed.reads:
-        raise HTTPException(422, "There is no read in it.")
+        raise Problem(422, parsed.notes or ["There is no read in it."])
     recorded = house_of(request).services.take_reads(body, parsed.reads, f"api:{visitor.name}")
     record(request, visitor.name, Action.READ_IMPORTED, count=len(recorded), by="api")
     response.status_code = _status({one.arrival for one in recorded}, {one.state for one in recorded})

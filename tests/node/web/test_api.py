@@ -2,10 +2,13 @@
 
 import json
 import random
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from node.domain.people import Role
+from node.intake.code_map import CodeMap
+from node.intake.fhir_reads import FhirSite
 from node.settings import WebSettings
 from node.stages.intake import Intake
 from node.web.accounts import sha256_of
@@ -22,7 +25,9 @@ class ApiSite(WebSite):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.intake = Intake(self.storage, self.clock, lambda: None)
-        services = Services(storage=self.storage, version="9", take_reads=self.intake.take_all)
+        codes = CodeMap.of({"urn:ris:codes|17": "LAD"})
+        fhir = FhirSite(codes=codes, zone=timezone(timedelta(hours=1)), issuer="urn:hosp")
+        services = Services(storage=self.storage, version="9", take_reads=self.intake.take_all, fhir=fhir)
         self.app = make_site(services, WebSettings(), self.clock)
 
     def token(self, role, of=Role.ADMIN):
@@ -314,3 +319,34 @@ def test_a_fhir_report_is_taken_once(site):
     assert (first.status_code, again.status_code) == (201, 200), first.text
     assert first.json()["reads"][0]["state"] == "matched"
     assert [one.read.agatston("CAC") for one in site.ledger.reads_of(STUDY)] == [10, 130]
+
+
+def test_fhir_is_read_by_the_codes_the_zone_and_the_issuer_of_the_site(site):
+    site.case(1, {"LAD": 10.0}, {"CAC": 10})
+    observation = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": "final",
+        "code": {"coding": [{"system": "urn:ris:codes", "code": "17"}]},
+        "derivedFrom": [{"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{STUDY}"}}],
+        "contained": [
+            {
+                "resourceType": "Patient",
+                "id": "p",
+                "identifier": [{"system": "urn:other", "value": "X"}, {"system": "urn:hosp", "value": "P1"}],
+            }
+        ],
+        "subject": {"reference": "#p"},
+        "issued": "2026-03-02T09:00:00",
+        "valueInteger": 12,
+    }
+    answer = post(site, observation, path="/api/v1/fhir/Observation", kind="application/fhir+json")
+    assert answer.status_code == 201, answer.text
+    stored = site.ledger.reads_of(STUDY)[-1].read
+    assert stored.agatston("LAD") == 12
+    assert (stored.study.patient_id, stored.study.issuer) == ("P1", "urn:hosp")
+    assert stored.read_at.astimezone(UTC) == datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+    unknown = observation | {"code": {"coding": [{"system": "urn:ris:codes", "code": "18"}]}}
+    refused = post(site, unknown, path="/api/v1/fhir/Observation", kind="application/fhir+json")
+    assert refused.status_code == 422
+    assert told(refused, "no calcium score")
