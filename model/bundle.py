@@ -23,8 +23,8 @@ from torch import Tensor
 from model.judgement import Judge
 from model.network import NetworkConfig, UNet
 
-FORMAT: Final = 2
-"""What is written. Format 1, one member and no judge, is read as well."""
+FORMAT: Final = 3
+"""What is written. Format 1, one member and no judge, is read as well; 2 had a judge of another kind."""
 MOST_MEMBERS: Final = 9
 WEIGHTS: Final = "weights.safetensors"
 MANIFEST: Final = "bundle.json"

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.judgement import FEATURES, logistic
+from model.judgement import FEATURES
 from model.labels import Anatomy, Territory
 from model.lesions import CORONARIES, Vessel
 from model.pooling import pool, softmax
@@ -93,8 +93,6 @@ def features(
         **_network(spots, said, near),
         **_brightness(spots, around, noise, floor_hu),
     }
-    named["believed_contrast"] = logistic(named["over_background"]) * named["contrast"]
-    named["rise_of_area"] = named["rise"] * named["log_area"].clip(0)
     return np.stack([named[name] for name in FEATURES], axis=1)
 
 

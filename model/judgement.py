@@ -2,8 +2,9 @@
 
 The networks say what calcium would be at a place, and are poor at saying whether a small bright spot is calcium at all:
 noise reaches the threshold along a coronary's course too, and a small lesion is averaged away at 1 mm. So what they say
-is weighed together with what can be measured, by a logistic regression that was fitted on phantoms. Where more of a
-quantity cannot make calcium less likely its weight is not negative, which holds on scans that no phantom looks like.
+is weighed together with what can be measured of a component and of those that touch it in the neighbouring slices, by a
+small network that was fitted on phantoms. Where the networks say more for calcium it never makes calcium less likely,
+which holds on scans that no phantom looks like.
 """
 
 from __future__ import annotations
@@ -15,48 +16,57 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURES: Final[Mapping[str, int]] = {
-    "over_background": 1,
-    "over_confuser": 1,
-    "best_pixel": 1,
-    "calcium_mean": 1,
-    "calcium_best": 1,
-    "disagreement": -1,
-    "log_area": 1,
-    "rise": 1,
-    "contrast": 1,
-    "noise": 0,
-    "support_high": 1,
-    "support_low": 1,
-    "fat": 0,
-    "lung": 0,
-    "bright": 0,
-    "in_heart": 0,
-    "in_aorta": 0,
-    "in_bone": -1,
-    "aortic": 0,
-    "valve": 0,
-    "believed_contrast": 1,
-    "rise_of_area": 1,
-}
-"""Name of every feature, and the sign its weight must have (0: either). What each is: :mod:`model.evidence`."""
+FEATURES: Final = (
+    "over_background",
+    "over_confuser",
+    "best_pixel",
+    "calcium_mean",
+    "calcium_best",
+    "disagreement",
+    "log_area",
+    "rise",
+    "contrast",
+    "noise",
+    "support_high",
+    "support_low",
+    "fat",
+    "lung",
+    "bright",
+    "in_heart",
+    "in_aorta",
+    "in_bone",
+    "aortic",
+    "valve",
+)
+"""Name of every feature of a component. What each is: :mod:`model.evidence`."""
 
-LINK: Final = ("own", "neighbour", "alone", "bias")
+OF_NEIGHBOURS: Final = ("over_background", "over_confuser", "calcium_mean", "log_area", "contrast")
+"""Features of which the highest among the components that touch in a neighbouring slice counts as well."""
+
+INPUTS: Final = (*FEATURES, *(f"neighbour's {name}" for name in OF_NEIGHBOURS), "alone")
+
+RISING: Final = frozenset({"over_background", "over_confuser", "calcium_mean"})
+"""More of these never makes calcium less likely, be they a component's or its neighbour's."""
+
+_REACH: Final = 6.0  # standard deviations; nothing farther out was seen
+_ARRAYS: Final = ("centre", "scale", "inner", "inner_bias", "outer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judge:
-    """A logistic regression in two steps: each component by itself, then with the one it touches in the next slice.
+    """A network of one hidden layer, monotone in what :data:`RISING` names (after Sill 1997, Monotonic Networks).
 
     Attributes
     ----------
-    centre, scale, weight
-        float64 (features,): a feature counts as ``(value - centre) / scale * weight``.
+    centre, scale
+        float64 (inputs,): an input counts as ``(value - centre) / scale``, within six on either side, and as 0 where
+        there is no neighbour to take it from.
+    inner, inner_bias
+        float64 (inputs, hidden) and (hidden,); hidden units are hyperbolic tangents.
+    outer
+        float64 (hidden,), not negative.
     bias
-        Of the first step.
-    link
-        float64 (4,): weight of a component's own log-odds, of the highest among those that touch it in a neighbouring
-        slice, what is added if none does, and a bias.
+        Of the log-odds.
     accept_from, accept_aortic_from
         Components of at least this probability are scored; the second holds for the thoracic aorta, beside which lies
         bone. Below one half because fitted on phantoms full of look-alikes, which patients have fewer of.
@@ -65,18 +75,20 @@ class Judge:
 
     centre: NDArray[np.float64]
     scale: NDArray[np.float64]
-    weight: NDArray[np.float64]
+    inner: NDArray[np.float64]
+    inner_bias: NDArray[np.float64]
+    outer: NDArray[np.float64]
     bias: float
-    link: NDArray[np.float64]
     accept_from: float = 0.35
     accept_aortic_from: float = 0.5
 
     def __post_init__(self) -> None:
-        count = len(FEATURES)
-        for name, size in (("centre", count), ("scale", count), ("weight", count), ("link", len(LINK))):
+        count, hidden = len(INPUTS), self.outer.size
+        shapes = ((count,), (count,), (count, hidden), (hidden,), (hidden,))
+        for name, shape in zip(_ARRAYS, shapes, strict=True):
             values = getattr(self, name)
-            if values.shape != (size,) or not np.isfinite(values).all():
-                raise ValueError(f"{name} needs {size} finite numbers")
+            if values.shape != shape or not np.isfinite(values).all():
+                raise ValueError(f"{name} needs {' x '.join(str(n) for n in shape)} finite numbers")
         if (
             not (self.scale > 0).all()
             or not np.isfinite(self.bias)
@@ -84,17 +96,16 @@ class Judge:
             or not 0 < self.accept_aortic_from < 1
         ):
             raise ValueError("scales are positive, the bias is finite, accept_* lie between 0 and 1")
-        signs = np.array(list(FEATURES.values()))
-        wrong = [name for name, bad in zip(FEATURES, self.weight * signs < 0, strict=True) if bad]
-        if wrong or (self.link[:2] < 0).any():
-            raise ValueError(f"weights of the wrong sign: {', '.join(wrong) or 'link'}")
+        wrong = [name for name, row in zip(INPUTS, self.inner, strict=True) if rises(name) and (row < 0).any()]
+        if wrong or (self.outer < 0).any():
+            raise ValueError(f"weights of the wrong sign: {', '.join(wrong) or 'outer'}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]]) -> Self:
         """Build from :meth:`as_dict` and :meth:`arrays`; raises KeyError, TypeError or ValueError on anything else."""
-        if list(values["features"]) != list(FEATURES):
+        if list(values["inputs"]) != list(INPUTS):
             raise ValueError("it was fitted on other features than this program measures")
-        if set(arrays) != {"centre", "scale", "weight", "link"}:
+        if set(arrays) != set(_ARRAYS):
             raise ValueError(f"its arrays are {', '.join(sorted(arrays)) or 'missing'}")
         return cls(
             **arrays,
@@ -106,7 +117,7 @@ class Judge:
     def as_dict(self) -> dict[str, Any]:
         """What is no array, as plain values for JSON."""
         return {
-            "features": list(FEATURES),
+            "inputs": list(INPUTS),
             "bias": self.bias,
             "accept_from": self.accept_from,
             "accept_aortic_from": self.accept_aortic_from,
@@ -114,11 +125,7 @@ class Judge:
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
         """The arrays by name."""
-        return {"centre": self.centre, "scale": self.scale, "weight": self.weight, "link": self.link}
-
-    def alone(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-odds (n,) of components by their own features (n, len(FEATURES))."""
-        return np.asarray((features - self.centre) / self.scale @ self.weight + self.bias)
+        return {name: getattr(self, name) for name in _ARRAYS}
 
     def probability(self, features: NDArray[np.float64], touching: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probability (n,) of components, each with its neighbours.
@@ -131,17 +138,34 @@ class Judge:
             (2, m) pairs of components that touch in neighbouring slices, each pair once.
 
         """
-        own = self.alone(features)
-        return logistic(linked(own, touching) @ self.link)
+        return self.of_inputs(inputs(features, touching))
+
+    def of_inputs(self, seen: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probability (n,) by inputs (n, len(INPUTS)), as :func:`inputs` makes them."""
+        hidden = np.tanh(standard(seen, self.centre, self.scale) @ self.inner + self.inner_bias)
+        return logistic(hidden @ self.outer + self.bias)
 
 
-def linked(own: NDArray[np.float64], touching: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What the second step sees (n, 4): own log-odds, the highest neighbour's (0 without), whether alone, and 1."""
-    best = np.full(own.size, -np.inf)
-    np.maximum.at(best, touching[0], own[touching[1]])
-    np.maximum.at(best, touching[1], own[touching[0]])
-    alone = np.isneginf(best)
-    return np.stack([own, np.where(alone, 0.0, best), alone.astype(np.float64), np.ones(own.size)], axis=1)
+def rises(name: str) -> bool:
+    """Whether more of an input may never make calcium less likely."""
+    return name.removeprefix("neighbour's ") in RISING
+
+
+def inputs(features: NDArray[np.float64], touching: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What a judge sees (n, len(INPUTS)) of components with features (n, len(FEATURES)); NaN without a neighbour."""
+    own = features[:, [FEATURES.index(name) for name in OF_NEIGHBOURS]]
+    best = np.full(own.shape, -np.inf)
+    for one, other in (touching, touching[::-1]):
+        np.maximum.at(best, one, own[other])
+    alone = np.isneginf(best[:, :1])
+    return np.concatenate([features, np.where(alone, np.nan, best), alone.astype(np.float64)], axis=1)
+
+
+def standard(
+    values: NDArray[np.float64], centre: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Inputs (n, inputs) in standard deviations, within limits; 0 where nothing is known."""
+    return np.asarray(np.nan_to_num((values - centre) / scale).clip(-_REACH, _REACH))
 
 
 def logistic(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:

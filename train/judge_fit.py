@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
+from torch import Tensor
 
-from model.judgement import FEATURES, LINK, Judge, linked, logistic
+from model.judgement import INPUTS, Judge, inputs, rises, standard
 from model.lesions import Vessel
 from train.calibrate import Table
 
@@ -19,9 +23,13 @@ FOLDS: Final = 5
 BINS: Final = 10
 TEMPERATURES: Final = (0.4, 6.0)
 
-_PENALTY: Final = 2.0  # on squared standardised weights, in components
+_HIDDEN: Final = 8
+_STARTS: Final = 3
+_STEPS: Final = 400
+_RATE: Final = 2e-2
+_PENALTY: Final = 3.0  # on squared weights, in components
+_FLAT: Final = 1e-3
 _TEMPERED: Final = 5.0  # on the squared logarithm of the temperature, in components: few are no ground to sharpen
-_LOOSE: Final = 0.01  # on the bias and on the second step
 _SCORED: Final = [vessel.label for vessel in Vessel]
 
 
@@ -78,15 +86,12 @@ def fit(table: Table) -> Fitted:
     if cases.size < 2 or table.real.all() or not table.real.any():
         raise ValueError("calibration needs two cases at least, with components that are real and such that are not")
     temperature = _temperature(table)
-    own = _left_out(table, cases)
-    seen = linked(own, table.touching)
-    link = _logistic_fit(seen, table.real, signs=np.array([1, 1, 0, 0]), penalty=np.full(4, _LOOSE))
-    judge = replace(_alone(table, np.ones(table.case.size, dtype=np.bool_)), link=link)
+    seen = inputs(table.features, table.touching)
     return Fitted(
-        judge=judge,
+        judge=fitted_judge(seen, table.real),
         temperature=temperature,
         before=quality(table.shares[:, _SCORED].sum(axis=1), table.real),
-        after=quality(logistic(seen @ link), table.real),
+        after=quality(_left_out(seen, table, cases), table.real),
         vessel_loss=(_vessel_loss(table, 1.0), _vessel_loss(table, temperature)),
     )
 
@@ -108,45 +113,72 @@ def quality(probability: NDArray[np.float64], real: NDArray[np.bool_]) -> Qualit
     )
 
 
-def _left_out(table: Table, cases: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Log-odds (n,) of each component by a first step that was fitted without its case."""
-    own = np.zeros(table.case.size)
+def _left_out(seen: NDArray[np.float64], table: Table, cases: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Probability (n,) of each component by a judge that was fitted without its case."""
+    said = np.zeros(table.case.size)
     fold = np.searchsorted(cases, table.case) % min(FOLDS, cases.size)
     for number in np.unique(fold):
         held = fold == number
-        own[held] = _alone(table, ~held).alone(table.features[held])
-    return own
+        said[held] = fitted_judge(seen[~held], table.real[~held]).of_inputs(seen[held])
+    return said
 
 
-def _alone(table: Table, chosen: NDArray[np.bool_]) -> Judge:
-    """A judge whose second step changes nothing, fitted on some components."""
-    features, real = table.features[chosen], table.real[chosen]
-    centre = features.mean(axis=0)
-    scale = np.maximum(features.std(axis=0), 1e-3)
-    inputs = np.concatenate([(features - centre) / scale, np.ones((features.shape[0], 1))], axis=1)
-    signs = np.array([*FEATURES.values(), 0])
-    penalty = np.array([_PENALTY] * len(FEATURES) + [_LOOSE])
-    weight = _logistic_fit(inputs, real, signs=signs, penalty=penalty)
+def fitted_judge(seen: NDArray[np.float64], real: NDArray[np.bool_]) -> Judge:
+    """The mean of a few judges of different starts, which is itself one.
+
+    Parameters
+    ----------
+    seen
+        (n, inputs) of :func:`model.judgement.inputs`.
+    real
+        bool (n,).
+
+    """
+    with warnings.catch_warnings():
+        # no component may have a neighbour
+        warnings.simplefilter("ignore", RuntimeWarning)
+        centre = np.nan_to_num(np.nanmean(seen, axis=0))
+        scale = np.maximum(np.nan_to_num(np.nanstd(seen, axis=0)), _FLAT)
+    values = torch.from_numpy(standard(seen, centre, scale))
+    truth = torch.from_numpy(real.astype(np.float64))
+    parts = [_one_fit(values, truth, seed) for seed in range(_STARTS)]
+    inner, inner_bias, outer, bias = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     return Judge(
-        centre=centre, scale=scale, weight=weight[:-1], bias=float(weight[-1]), link=np.array([1.0, 0.0, 0.0, 0.0])
+        centre=centre,
+        scale=scale,
+        inner=inner,
+        inner_bias=inner_bias,
+        outer=outer / _STARTS,
+        bias=float(bias.mean()),
     )
 
 
-def _logistic_fit(
-    inputs: NDArray[np.float64], real: NDArray[np.bool_], *, signs: NDArray[np.int64], penalty: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Weights of least logistic loss; those with a sign keep it."""
-    side = np.where(real, 1.0, -1.0)
-
-    def loss(weight: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        margin = side * (inputs @ weight)
-        value = np.logaddexp(0, -margin).sum() + 0.5 * (penalty * weight**2).sum()
-        slope = -(side * logistic(-margin)) @ inputs + penalty * weight
-        return float(value), slope
-
-    bounds = [(0 if sign > 0 else None, 0 if sign < 0 else None) for sign in signs.tolist()]
-    found = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x, dtype=np.float64)
+def _one_fit(values: Tensor, truth: Tensor, seed: int) -> tuple[NDArray[np.float64], ...]:
+    """Weights of least cross entropy and a penalty: inner (inputs, hidden), inner_bias, outer (hidden,), bias (1,)."""
+    random = torch.Generator().manual_seed(seed)
+    rising = torch.tensor([rises(name) for name in INPUTS])[:, None]
+    free = {
+        "inner": torch.randn((len(INPUTS), _HIDDEN), generator=random, dtype=torch.float64) * 0.3,
+        "inner_bias": torch.randn(_HIDDEN, generator=random, dtype=torch.float64),
+        "outer": torch.full((_HIDDEN,), 0.8, dtype=torch.float64),
+        "bias": torch.logit(truth.mean().clamp(1e-3, 1 - 1e-3))[None],
+    }
+    for tensor in free.values():
+        tensor.requires_grad_()
+    optimiser = torch.optim.Adam(free.values(), lr=_RATE)
+    plan = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
+    for _ in range(_STEPS):
+        # those that must not be negative are softplus of something
+        inner, outer = torch.where(rising, F.softplus(free["inner"] - 1), free["inner"]), F.softplus(free["outer"])
+        log_odds = torch.tanh(values @ inner + free["inner_bias"]) @ outer + free["bias"]
+        size = inner.square().sum() + outer.square().sum() / 3
+        loss = F.binary_cross_entropy_with_logits(log_odds, truth) + _PENALTY / len(truth) * size
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        plan.step()
+    inner, outer = torch.where(rising, F.softplus(free["inner"] - 1), free["inner"]), F.softplus(free["outer"])
+    return tuple(part.detach().numpy() for part in (inner, free["inner_bias"], outer, free["bias"]))
 
 
 def _temperature(table: Table) -> float:
@@ -196,7 +228,4 @@ def to_markdown(fitted: Fitted, table: Table) -> str:
     lines += [f"| {name} | {before} | {after} |" for name, before, after in rows]
     lines += ["", "| said | is | components |", "| --- | --- | --- |"]
     lines += [f"| {said:.2f} | {true:.2f} | {count} |" for said, true, count in fitted.after.reliability]
-    lines += ["", "| feature | weight |", "| --- | --- |"]
-    lines += [f"| {name} | {weight:+.2f} |" for name, weight in zip(FEATURES, fitted.judge.weight, strict=True)]
-    lines += [f"| {name} | {w:+.2f} |" for name, w in zip(LINK, fitted.judge.link, strict=True)]
     return "\n".join([*lines, ""])

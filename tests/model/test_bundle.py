@@ -129,7 +129,7 @@ def test_a_manifest_that_is_no_text(folder):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"format": 3}, "format 3"),
+        ({"format": 4}, "format 4"),
         ({"name": ""}, "name must say something"),
         ({"trained_on": 3}, "trained_on"),
         ({"networks": {}}, "coarse"),

@@ -6,55 +6,87 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.judgement import FEATURES, Judge, logistic
+from model.judgement import FEATURES, INPUTS, OF_NEIGHBOURS, RISING, Judge, inputs, logistic, rises
 
 NAMES = list(FEATURES)
 NONE = np.zeros((2, 0), np.int64)
+HIDDEN = 5
 
 
-def judge(link=(1.0, 0.5, 0.2, -0.1), seed=0):
+def judge(seed=0):
     rng = np.random.default_rng(seed)
-    signs = np.array(list(FEATURES.values()))
-    weight = rng.normal(size=len(FEATURES))
-    weight = np.where(signs == 0, weight, signs * np.abs(weight))
+    inner = rng.normal(size=(len(INPUTS), HIDDEN))
+    inner[[rises(name) for name in INPUTS]] **= 2
     return Judge(
-        centre=rng.normal(size=len(FEATURES)),
-        scale=rng.uniform(0.5, 2, len(FEATURES)),
-        weight=weight,
+        centre=rng.normal(size=len(INPUTS)),
+        scale=rng.uniform(0.5, 2, len(INPUTS)),
+        inner=inner,
+        inner_bias=rng.normal(size=HIDDEN),
+        outer=rng.uniform(0, 1, HIDDEN),
         bias=0.3,
-        link=np.array(link),
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=100)
 @given(
     features=hnp.arrays(np.float64, (3, len(FEATURES)), elements=st.floats(-5, 5)),
-    which=st.sampled_from([name for name, sign in FEATURES.items() if sign]),
+    which=st.sampled_from(sorted(RISING)),
     more=st.floats(0, 5),
     component=st.integers(0, 2),
+    seed=st.integers(0, 3),
 )
-def test_more_of_what_speaks_for_calcium_never_makes_any_component_less_likely(features, which, more, component):
+def test_more_of_what_the_networks_say_for_calcium_never_makes_any_component_less_likely(
+    features, which, more, component, seed
+):
     changed = features.copy()
-    changed[component, NAMES.index(which)] += more * FEATURES[which]
+    changed[component, NAMES.index(which)] += more
     touching = np.array([[0], [1]])
-    before, after = (judge().probability(values, touching) for values in (features, changed))
+    before, after = (judge(seed).probability(values, touching) for values in (features, changed))
     assert (after >= before - 1e-12).all()
     assert ((after >= 0) & (after <= 1)).all()
 
 
-def test_a_likely_neighbour_makes_likelier_and_a_stranger_does_not():
-    features = np.random.default_rng(1).normal(size=(3, len(FEATURES)))
-    features[1] += 2.0 * np.array(list(FEATURES.values()))
-    alone = judge(link=(1, 0.5, 0, 0)).probability(features, NONE)
-    beside = judge(link=(1, 0.5, 0, 0)).probability(features, np.array([[0], [1]]))
-    assert beside[0] > alone[0]
-    assert beside[2] == alone[2]
+def test_the_highest_of_the_neighbours_counts_and_a_stranger_does_not():
+    features = np.random.default_rng(1).normal(size=(4, len(FEATURES)))
+    seen = inputs(features, np.array([[0, 2], [1, 0]]))
+    assert seen.shape == (4, len(INPUTS))
+    np.testing.assert_array_equal(seen[:, : len(FEATURES)], features)
+    for column, name in enumerate(OF_NEIGHBOURS, start=len(FEATURES)):
+        values = features[:, NAMES.index(name)]
+        np.testing.assert_array_equal(seen[:, column], [max(values[1], values[2]), values[0], values[0], np.nan])
+    assert seen[:, -1].tolist() == [0, 0, 0, 1]
+
+
+def test_a_neighbour_that_is_not_there_counts_as_nothing_known():
+    features = np.random.default_rng(1).normal(size=(1, len(FEATURES)))
+    ours = judge()
+    seen = inputs(features, NONE)
+    as_usual = np.where(np.isnan(seen), ours.centre, seen)
+    np.testing.assert_allclose(ours.probability(features, NONE), ours.of_inputs(as_usual))
 
 
 def test_the_order_of_a_pair_does_not_matter():
     features = np.random.default_rng(1).normal(size=(3, len(FEATURES)))
     one, other = (judge().probability(features, np.array(pair)) for pair in ([[0], [1]], [[1], [0]]))
     np.testing.assert_array_equal(one, other)
+
+
+def test_one_unit_by_hand():
+    inner = np.zeros((len(INPUTS), 1))
+    inner[NAMES.index("contrast")] = 0.5
+    ours = Judge(
+        centre=np.ones(len(INPUTS)),
+        scale=np.full(len(INPUTS), 2.0),
+        inner=inner,
+        inner_bias=np.array([0.1]),
+        outer=np.array([3.0]),
+        bias=-1.0,
+    )
+    features = np.ones((2, len(FEATURES)))
+    features[:, NAMES.index("contrast")] = [4.0, 1e9]
+    # (4 - 1) / 2 standard deviations; what is beyond six counts as six
+    expected = 1 / (1 + np.exp(1 - 3 * np.tanh(np.array([0.5 * 1.5, 0.5 * 6.0]) + 0.1)))
+    np.testing.assert_allclose(ours.probability(features, NONE), expected)
 
 
 def test_no_component_no_probability():
@@ -72,10 +104,11 @@ def test_what_is_written_is_what_is_read():
     ("change", "says"),
     [
         ({"centre": np.zeros(3)}, "centre needs"),
-        ({"scale": np.zeros(len(FEATURES))}, "positive"),
-        ({"weight": np.full(len(FEATURES), np.nan)}, "weight needs"),
-        ({"weight": -np.ones(len(FEATURES))}, "wrong sign: over_background"),
-        ({"link": np.array([1.0, -1.0, 0.0, 0.0])}, "wrong sign: link"),
+        ({"scale": np.zeros(len(INPUTS))}, "positive"),
+        ({"inner": np.full((len(INPUTS), HIDDEN), np.nan)}, "inner needs"),
+        ({"inner": np.zeros((len(INPUTS), HIDDEN + 1))}, "inner needs"),
+        ({"inner": -np.ones((len(INPUTS), HIDDEN))}, "wrong sign: over_background"),
+        ({"outer": -np.ones(HIDDEN)}, "wrong sign: outer"),
         ({"bias": np.inf}, "finite"),
         ({"accept_from": 1.0}, "accept_"),
         ({"accept_aortic_from": 0.0}, "accept_"),
@@ -89,7 +122,7 @@ def test_impossible_judges_are_refused(change, says):
 def test_a_judge_by_other_features_is_refused():
     ours = judge()
     with pytest.raises(ValueError, match="other features"):
-        Judge.of(ours.as_dict() | {"features": NAMES[1:]}, ours.arrays())
+        Judge.of(ours.as_dict() | {"inputs": NAMES[1:]}, ours.arrays())
     with pytest.raises(ValueError, match="arrays"):
         Judge.of(ours.as_dict(), {"centre": ours.centre})
 

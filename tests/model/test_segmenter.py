@@ -7,7 +7,7 @@ import torch
 import model.segmenter
 from model.bundle import BundleError, default_bundle, load_bundle, write_bundle
 from model.definition import definition_for
-from model.judgement import FEATURES, Judge
+from model.judgement import FEATURES, INPUTS, Judge
 from model.labels import Territory
 from model.reader import Reader
 from model.segmenter import Segmenter
@@ -23,14 +23,15 @@ def reading(bundle, volume=None):
     return Reader(bundle, device="cpu").read(heart_scan() if volume is None else volume)
 
 
-def plain_judge(bias=0.0, **weights: float):
-    count = len(FEATURES)
+def plain_judge(bias=0.0):
+    count = len(INPUTS)
     return Judge(
         centre=np.zeros(count),
         scale=np.ones(count),
-        weight=np.array([weights.get(name, 0.0) for name in FEATURES]),
+        inner=np.zeros((count, 1)),
+        inner_bias=np.zeros(1),
+        outer=np.ones(1),
         bias=bias,
-        link=np.array([1.0, 0.0, 0.0, 0.0]),
     )
 
 
@@ -103,14 +104,14 @@ def test_what_is_measured_of_a_bead_is_right_by_hand():
 
 def test_members_and_judge_survive_being_written(tmp_path):
     members = tuple(tiny_bundle(seed).fine for seed in (4, 5))
-    ours = replace(tiny_bundle(3), more=members, judge=plain_judge(bias=0.25, contrast=0.1))
+    ours = replace(tiny_bundle(3), more=members, judge=plain_judge(bias=0.25))
     write_bundle(tmp_path, ours, "# card\n")
     theirs = load_bundle(tmp_path)
     assert len(theirs.members) == 3
     for mine, other in zip(ours.members, theirs.members, strict=True):
         torch.testing.assert_close(mine.out.weight, other.out.weight, atol=1e-3, rtol=1e-3)
     assert theirs.judge.bias == 0.25
-    np.testing.assert_array_equal(theirs.judge.weight, ours.judge.weight)
+    np.testing.assert_array_equal(theirs.judge.inner, ours.judge.inner)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,7 @@ def test_members_and_judge_survive_being_written(tmp_path):
         ('"members": 2', '"members": 0', "members must be"),
         ('"members": 2', '"members": "two"', "members must be"),
         ('"over_background"', '"under_background"', "other features"),
+        ('"format": 3', '"format": 2', "formats 1 and 3"),
         ('"accept_from": 0.35', '"accept_from": 5', "accept_"),
         ('"bias": 0.0', '"bias": "x"', "the judge cannot be used"),
     ],

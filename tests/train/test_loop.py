@@ -130,7 +130,9 @@ def test_watching_is_written_beside_the_losses(tmp_path):
     assert (tmp_path / PICTURE).stat().st_size > 1000
 
 
-@pytest.mark.parametrize(("kind", "capable", "half"), [("cpu", False, False), ("cpu", True, True), ("cuda", False, True)])
+@pytest.mark.parametrize(
+    ("kind", "capable", "half"), [("cpu", False, False), ("cpu", True, True), ("cuda", False, True)]
+)
 def test_half_precision_is_for_hardware_that_computes_in_it(monkeypatch, kind, capable, half):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
     assert half_precision(torch.device(kind)) is half
