@@ -173,6 +173,13 @@ def test_the_hold_out_is_harder_than_training():
     assert {plain.matrix, hard.matrix} == {512}
 
 
+def test_patient_like_phantoms_have_fewer_look_alikes_and_are_else_as_in_training():
+    plain, patients = recipe_of(RecipeName.TRAINING_LIKE), recipe_of(RecipeName.PATIENT_LIKE)
+    assert patients.anatomy.confusers.mitral_annulus < plain.anatomy.confusers.mitral_annulus / 2
+    assert replace(patients.anatomy, confusers=plain.anatomy.confusers) == plain.anatomy
+    assert replace(patients, anatomy=plain.anatomy) == plain
+
+
 def test_phantoms_are_loaded_with_their_groups(monkeypatch):
     monkeypatch.setattr(train.cases, "make_case", lambda seed, *_: plain_case(seed, shape=SHAPE, spacing_mm=SPACING))
     source = Phantoms(recipe=RecipeName.HOLD_OUT, seeds=(4, 5))

@@ -24,7 +24,7 @@ from train.evaluation.facts import groups_of, heart_centre, scanner_groups
 from train.imaging.scan import draw_scanner
 
 _PACKAGE: Final = Path(cases.__file__).parent
-_GENERATOR: Final = ("cases.py", "anatomy", "imaging", "realism")
+_GENERATOR: Final = ("cases.py", "recipes.py", "anatomy", "imaging", "realism")
 _COMPARING: Final = ("compare.py", "facts.py", "matching.py", "records.py", "sources.py")
 # mg/cm³ per HU at 120 kVp, between the vendors'; phantoms have none of their own
 _MASS_FACTOR: Final = 0.78
@@ -54,17 +54,25 @@ class Source(Protocol):
 
 
 class RecipeName(StrEnum):
-    """What phantoms are drawn from: anatomy and scanners beyond what training draws, or the same as in training."""
+    """What phantoms are drawn from.
+
+    Anatomy and scanners beyond what training draws, full of look-alikes; the same as in training; or as in training,
+    with look-alikes about as often as patients have them.
+    """
 
     HOLD_OUT = "hold-out"
     TRAINING_LIKE = "training-like"
+    PATIENT_LIKE = "patient-like"
 
 
 def recipe_of(name: RecipeName) -> cases.Recipe:
     """The recipe behind a name: full resolution, patients with much and with little calcium mixed."""
-    if name is RecipeName.HOLD_OUT:
-        return cases.hold_out_resolution(Cohort.MIXED)
-    return cases.full_resolution(Cohort.MIXED)
+    making = {
+        RecipeName.HOLD_OUT: cases.hold_out_resolution,
+        RecipeName.TRAINING_LIKE: cases.full_resolution,
+        RecipeName.PATIENT_LIKE: cases.patient_resolution,
+    }
+    return making[name](Cohort.MIXED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
