@@ -196,17 +196,20 @@ class Node:
                 releaser=releaser,
                 clock=self._clock,
             ),
-            Stage.WRITE_BACK: WriteBack(
-                storage=self.storage,
-                destinations=parts.told_of_outcomes(self._settings),
-                disclosure=parts.disclosure(self._settings),
-                software_version=parts.software_version(),
-            ),
+            Stage.WRITE_BACK: self._write_back(),
         }
         return LocalDispatcher(
             self._assembly(settler, releaser),
             [self._stages(settler, handlers)],
             [self._delivery(destination, settler) for destination in self._settings.destinations],
+        )
+
+    def _write_back(self) -> WriteBack:
+        return WriteBack(
+            storage=self.storage,
+            destinations=parts.told_of_outcomes(self._settings),
+            disclosure=parts.disclosure(self._settings),
+            software_version=parts.software_version(),
         )
 
     def _assembly(self, settler: Settler, releaser: Releaser) -> Worker:
