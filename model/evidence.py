@@ -5,6 +5,7 @@ Heights above something are in units of the scan's noise, so that they mean the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,15 +74,13 @@ class Said:
         return np.asarray(np.where(asked > 0, mean, -_LIMIT), dtype=np.float32)
 
 
-def features(
-    spots: Spots, said: Said, around: Surroundings, near: NDArray[np.bool_], noise_hu: float | None, floor_hu: float
-) -> NDArray[np.float64]:
-    """Every feature of every component (count, len(FEATURES)).
+def measured(
+    spots: Spots, around: Surroundings, noise_hu: float | None, floor_hu: float
+) -> dict[str, NDArray[np.float64]]:
+    """Every feature (count,) of components that no network has a say in, by name.
 
     Parameters
     ----------
-    near
-        (count, 2), as in :func:`model.pooling.gated`.
     noise_hu
         Standard deviation in blood; None if it could not be measured.
     floor_hu
@@ -89,10 +88,23 @@ def features(
 
     """
     noise = max(USUAL_NOISE_HU if noise_hu is None else noise_hu, QUIET_HU)
-    named = {
-        **_network(spots, said, near),
-        **_brightness(spots, around, noise, floor_hu),
-    }
+    return _brightness(spots, around, noise, floor_hu)
+
+
+def features(
+    spots: Spots, said: Said, near: NDArray[np.bool_], known: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Every feature of every component (count, len(FEATURES)).
+
+    Parameters
+    ----------
+    near
+        (count, 2), as in :func:`model.pooling.gated`.
+    known
+        From :func:`measured`.
+
+    """
+    named = {**known, **_network(spots, said, near)}
     return np.stack([named[name] for name in FEATURES], axis=1)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from model.bundle import ModelBundle
-from model.evidence import Said, allowed, features
-from model.heart import HeartFinding, Located, locate
+from model.evidence import Said, allowed, features, measured
+from model.heart import GATE_MARGIN_MM, HeartFinding, Located, locate
 from model.interval import Claims
 from model.labelling import Cells, Field, Labeller
 from model.lesions import CalciumMask, Vessel
@@ -27,13 +28,14 @@ from model.volume import CtVolume
 
 REACH_MM: Final = 140.0
 """Slices farther than this above or below the heart's centre are not labelled."""
-UNLIKELY: Final = 0.02
+UNLIKELY: Final = 0.03
 """A component of less than this probability by the first member's word is not shown to the others."""
-CLEAR: Final = 0.99
+CLEAR: Final = 0.97
 """Nor is one that belongs to one vessel with at least this probability."""
 METAL_HU: Final = 2000.0
 """What peaks above this is metal: pure calcium hydroxyapatite is not denser, and a scan blurs what is small."""
 
+_UNSEEN_MM: Final = 8.0  # how far the aorta may stray between two slices that were labelled
 _SCORED: Final = [vessel.label for vessel in Vessel]
 
 
@@ -69,23 +71,22 @@ class Examined:
     ----------
     said
         The members' words on their voxels.
+    known
+        Features of the components that no network has a say in, by name.
     near
         bool (count, 2), as in :func:`model.pooling.gated`.
-    floor_hu
-        The calcium threshold.
-
     """
 
     spots: Spots
     said: Said
+    known: Mapping[str, NDArray[np.float64]]
     near: NDArray[np.bool_]
     around: Surroundings
     heart: HeartFinding
-    floor_hu: float
 
     def features(self) -> NDArray[np.float64]:
         """What a judge weighs, float64 (count, features): see :data:`model.judgement.FEATURES`."""
-        return features(self.spots, self.said, self.around, self.near, self.around.blood[1], self.floor_hu)
+        return features(self.spots, self.said, self.near, self.known)
 
 
 class Segmenter:
@@ -175,44 +176,48 @@ class Segmenter:
         marks = landmarks(slices, here.spacing_mm)
         anatomy[marks], logits = self._fine.anatomy_and_logits(cells, marks, pixel)
         spread(anatomy, marks, slices)
-        near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
-        more = between(spots, near, anatomy, marks, slices)
-        anatomy[more], others = self._fine.anatomy_and_logits(cells, more, pixel)
-        logits = np.where(np.isnan(logits), others, logits)
+        from_aorta_mm = around.aorta_gate().distance_mm(spots.middle)
+        more = between(spots, (at_heart | (from_aorta_mm <= GATE_MARGIN_MM)) & calcium, anatomy, marks, slices)
+        asked = np.zeros(pixel.shape[1], dtype=np.bool_)
+        asked[voxel[(at_heart | (from_aorta_mm <= GATE_MARGIN_MM + _UNSEEN_MM))[spots.component]]] = True
+        anatomy[more], later = self._fine.anatomy_and_logits(cells, more, pixel[:, asked])
+        logits[asked] = np.where(np.isnan(logits[asked]), later, logits[asked])
         near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
         chosen = near[spots.component]
         spots, voxel = spots.where(near), voxel[chosen]
         sides = np.stack([at_heart[near], np.ones(spots.count, dtype=np.bool_)], axis=1)
-        said = self._ask_all(cells, _Question(spots=spots, near=sides, pixel=pixel, voxel=voxel), logits)
-        return Examined(spots=spots, said=said, near=sides, around=around, heart=located.finding, floor_hu=floor)
+        alone = Examined(
+            spots=spots,
+            said=Said(logits=(logits[voxel],)),
+            known=measured(spots, around, around.blood[1], floor),
+            near=sides,
+            around=around,
+            heart=located.finding,
+        )
+        return self._ask_others(alone, cells, pixel, voxel)
 
-    def _ask_all(self, cells: Cells, question: _Question, first: NDArray[np.float32]) -> Said:
-        """The first member's word, and that of the others on slices where it is not clear."""
-        said = Said(logits=(first[question.voxel],))
-        slices = question.open_slices(said) if self._fine.members > 1 else []
+    def _ask_others(
+        self, alone: Examined, cells: Cells, pixel: NDArray[np.int64], voxel: NDArray[np.int64]
+    ) -> Examined:
+        """With the words of the other members on slices where that of the first is not clear.
+
+        The components' voxels lie in ``pixel[:, voxel]``.
+        """
+        slices = self._in_doubt(alone) if self._fine.members > 1 else []
         if not slices:
-            return said
-        others = [
-            self._fine.logits(member, cells, slices, question.pixel)[question.voxel]
-            for member in range(1, self._fine.members)
-        ]
-        return Said(logits=(*said.logits, *others))
+            return alone
+        words = [self._fine.logits(member, cells, slices, pixel)[voxel] for member in range(1, self._fine.members)]
+        return replace(alone, said=Said(logits=(*alone.said.logits, *words)))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Question:
-    """Components whose voxels lie in ``pixel[:, voxel]``."""
-
-    spots: Spots
-    near: NDArray[np.bool_]
-    pixel: NDArray[np.int64]
-    voxel: NDArray[np.int64]
-
-    def open_slices(self, said: Said) -> list[int]:
-        """Slices that hold a component which is neither clearly of one vessel nor clearly none."""
-        shares = allowed(pool(said.territory(), self.spots.component, self.spots.count), self.near)[:, _SCORED]
-        waits = (shares.sum(axis=1) > UNLIKELY) & (shares.max(axis=1) < CLEAR)
-        return [int(k) for k in np.unique(self.spots.slice[waits])]
+    def _in_doubt(self, alone: Examined) -> list[int]:
+        """Slices with a component that by the first member's word is neither clearly of one vessel nor clearly none."""
+        spots = alone.spots
+        shares = allowed(pool(alone.said.territory(), spots.component, spots.count), alone.near)[:, _SCORED]
+        scored = shares.sum(axis=1)
+        real = scored if self._judge is None else self._judge.probability(alone.features(), spots.touching)
+        one_vessel = shares.max(axis=1) >= CLEAR * scored
+        waits = (real > UNLIKELY) & ~((real > CLEAR) & one_vessel) & (scored > 0)
+        return [int(k) for k in np.unique(spots.slice[waits])]
 
 
 def _field(scan: Millimetre, located: Located) -> Field:
