@@ -285,6 +285,19 @@ def test_only_decisions_on_flagged_cases_are_written_back(desk: Desk) -> None:
     assert desk.rows(Stage.WRITE_BACK) == []
 
 
+def test_no_release_policy_holds_it_back_not_even_when_the_read_is_taken_back(desk: Desk) -> None:
+    made = desk.tell(1)
+    desk.ledger.discard_read(desk.ledger.case(desk.case).row.read_id, "wrong patient", "anna", desk.rig.clock.now)
+    work = desk.rig.claim(Stage.COMPARE)
+    releaser = Releaser(desk.ledger, {"told": ReleaseRule(policy=ReleasePolicy.AFTER_HUMAN_READ)})
+    comparer = Comparer(
+        storage=desk.rig.storage, policy=Policy(), limits=Limits(), releaser=releaser, clock=desk.rig.clock
+    )
+    desk.rig.finish(work, comparer(work))
+    (sent,) = [one for one in desk.rows(Stage.DELIVER) if one.work.object_uid == made.sop_uid]
+    assert sent.state is WorkState.PENDING
+
+
 def test_a_decision_on_a_series_that_is_gone_is_recorded_all_the_same(desk: Desk) -> None:
     for one in desk.ledger.series_work(SERIES, 1):
         if one.state is not WorkState.DONE:
