@@ -97,4 +97,9 @@ def _cell(text: str) -> str:
 
 def _words(entry: AuditEntry) -> str:
     """The detail of an entry in a line, without the address, which has its own column."""
-    return ", ".join(f"{name} {value}" for name, value in entry.detail.items() if name != "address" and value != "")
+    told = {True: "yes", False: "no"}
+    return ", ".join(
+        f"{name} {told[value] if isinstance(value, bool) else value}"
+        for name, value in entry.detail.items()
+        if name != "address" and value != ""
+    )

@@ -66,7 +66,7 @@ class Viewer {
     this.index = Math.min(Math.max(index, 0), this.facts.slices - 1);
     this.slider.value = String(this.facts.headwards ? this.facts.slices - 1 - this.index : this.index);
     const number = this.facts.headwards ? this.facts.slices - this.index : this.index + 1;
-    const words = `Slice ${number} of ${this.facts.slices}, ${this.facts.positions_mm[this.index].toFixed(1)} mm`;
+    const words = `Slice ${number} of ${this.facts.slices}, ${this.facts.positions_mm[this.index].toFixed(1).replace("-", "−")} mm`;
     this.say("position", words);
     this.tell(words);
     this.stack.look(this.index);
