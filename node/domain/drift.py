@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
 
@@ -43,27 +43,37 @@ class CusumRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CusumPoint:
-    """The sums after a case; after an alarm both begin again."""
+    """The sums after a case at which one passed the limit; both then begin again."""
 
     case: int
     made_at: datetime
     high: float
     low: float  # 0 or less
-    alarm: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cusum:
-    """The chart; ``scale`` is the standard deviation of the baseline, on the scale of roots."""
+    """The chart.
 
-    points: tuple[CusumPoint, ...]
+    Attributes
+    ----------
+    high, low
+        Both sums after each case with calcium in either read, in order of time.
+    alarm_places
+        Where in them a sum passed the limit.
+    alarms
+        The same, with the cases.
+    scale
+        Standard deviation of the baseline, on the scale of roots.
+
+    """
+
+    high: Sequence[float]
+    low: Sequence[float]
+    alarm_places: tuple[int, ...]
+    alarms: tuple[CusumPoint, ...]
     scale: float
     rule: CusumRule
-
-    @property
-    def alarms(self) -> tuple[CusumPoint, ...]:
-        """Where a sum passed the limit."""
-        return tuple(one for one in self.points if one.alarm)
 
 
 def cusum(observations: Sequence[Observation], rule: CusumRule | None = None) -> Cusum:
@@ -71,19 +81,30 @@ def cusum(observations: Sequence[Observation], rule: CusumRule | None = None) ->
 
     Cases in which both read 0 say nothing of a shift and are left out.
     """
-    rule = rule or CusumRule()
     known = [(one, root_difference(*pair)) for one in observations if (pair := one.pair) is not None and any(pair)]
-    scale = _scale([difference for _, difference in known[: rule.baseline]])
-    points: list[CusumPoint] = []
+    found = course([difference for _, difference in known], rule)
+    alarms = (
+        CusumPoint(case=known[at][0].id, made_at=known[at][0].made_at, high=found.high[at], low=found.low[at])
+        for at in found.alarm_places
+    )
+    return replace(found, alarms=tuple(alarms))
+
+
+def course(differences: Sequence[float], rule: CusumRule | None = None) -> Cusum:
+    """The sums of some signed differences of roots, in order of time; without the cases of the alarms."""
+    rule = rule or CusumRule()
+    scale = _scale(differences[: rule.baseline])
+    highs, lows, places = [], [], []
     high = low = 0.0
-    for one, difference in known:
+    for place, difference in enumerate(differences):
         step = max(-CLIPPED_AT, min(CLIPPED_AT, difference / scale))
         high, low = max(0.0, high + step - rule.k), min(0.0, low + step + rule.k)
-        alarm = max(high, -low) > rule.h
-        points.append(CusumPoint(case=one.id, made_at=one.made_at, high=high, low=low, alarm=alarm))
-        if alarm:
+        highs.append(high)
+        lows.append(low)
+        if high > rule.h or -low > rule.h:
+            places.append(place)
             high = low = 0.0
-    return Cusum(points=tuple(points), scale=scale, rule=rule)
+    return Cusum(high=highs, low=lows, alarm_places=tuple(places), alarms=(), scale=scale, rule=rule)
 
 
 def _scale(differences: Sequence[float]) -> float:

@@ -22,7 +22,8 @@ from node.domain.cases import (
 from node.domain.comparison_json import loads
 from node.domain.review import ReviewOutcome
 from node.domain.tiers import Tier
-from node.storage.comparisons_book import counts_by_tier, read_pairs
+from node.storage.case_blocks import names_of
+from node.storage.comparisons_book import WEIGHT, counts_by_tier, read_pairs
 from node.storage.decisions_book import decisions_of
 from node.storage.engine import Store
 from node.storage.people_tables import audit
@@ -48,7 +49,9 @@ class CasesBook(Store):
         conditions = _conditions(wanted)
         columns = (*_SORTED_BY[page.order], comparisons.c.id)
         order = [column.desc() if page.descending else column.asc() for column in columns]
-        query = select(comparisons).where(*conditions).order_by(*order).limit(page.limit).offset(page.offset)
+        # numbers first: a page far down the list is then a walk over an index alone
+        numbers = select(comparisons.c.id).where(*conditions).order_by(*order).limit(page.limit).offset(page.offset)
+        query = select(comparisons).where(comparisons.c.id.in_(numbers)).order_by(*order)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
             total = connection.execute(select(func.count()).select_from(comparisons).where(*conditions)).scalar_one()
@@ -116,17 +119,13 @@ class CasesBook(Store):
 
     def open_by_tier(self) -> Mapping[str, int]:
         """How many cases of each tier nobody has decided."""
-        undecided = (_LATEST, comparisons.c.state == CaseState.OPEN)
-        query = select(comparisons.c.tier, func.count()).where(*undecided).group_by(comparisons.c.tier)
         with self._database.reading() as connection:
-            return {str(tier): count for tier, count in connection.execute(query).all()}
+            return counts_by_tier(connection, comparisons.c.state == CaseState.OPEN)
 
     def choices(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Scanners and model versions that cases have, to choose from."""
         with self._database.reading() as connection:
-            scanners = connection.scalars(select(comparisons.c.scanner).where(_LATEST).distinct()).all()
-            versions = connection.scalars(select(comparisons.c.model_version).where(_LATEST).distinct()).all()
-        return tuple(sorted(scanners)), tuple(sorted(versions))
+            return names_of(connection)
 
     def statistics(
         self,
@@ -200,7 +199,7 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
     columns = comparisons.c
     found: list[ColumnElement[bool]] = [_LATEST]
     if wanted.tiers:
-        found.append(columns.tier.in_(sorted(wanted.tiers)))
+        found.append(columns.weight.in_(sorted(WEIGHT[tier] for tier in wanted.tiers)))  # as the indices have it
     if wanted.state is not None:
         found.append(columns.state == wanted.state)
     if wanted.words.strip():

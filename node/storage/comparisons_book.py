@@ -7,19 +7,21 @@ import math
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, update
 
 from node.domain.cases import CaseState, NewComparison
 from node.domain.comparison_json import dumps
 from node.domain.discrepancy import Comparison
 from node.domain.studies import StudyFacts
 from node.domain.tiers import RANK, Tier
+from node.storage.case_blocks import refresh
 from node.storage.columns import insert_once, insert_row
 from node.storage.engine import Store
 from node.storage.matching import study_facts
 from node.storage.review_tables import comparison_contents, comparisons, notices, studies
 
 WEIGHT: Final = {tier: number for number, tier in enumerate((Tier.NOT_COMPARABLE, *RANK))}
+_OF_WEIGHT: Final = {number: tier for tier, number in WEIGHT.items()}
 
 
 class ComparisonsBook(Store):
@@ -68,15 +70,18 @@ def record_comparison(connection: Connection, new: NewComparison, now: datetime)
     known = connection.execute(select(comparisons.c.id).where(subject)).scalar()
     number = _insert(connection, new, now) if known is None else int(known)
     others = and_(comparisons.c.study_uid == new.study_uid, comparisons.c.id != number, comparisons.c.latest)
-    connection.execute(update(comparisons).where(others).values(latest=False))
+    replaced = connection.scalars(select(comparisons.c.id).where(others)).all()
+    connection.execute(update(comparisons).where(comparisons.c.id.in_(replaced)).values(latest=False))
     connection.execute(update(comparisons).where(comparisons.c.id == number).values(latest=True))
+    refresh(connection, (number, *replaced))
     return number
 
 
-def counts_by_tier(connection: Connection) -> dict[str, int]:
-    """How many cases there are of each tier."""
-    query = select(comparisons.c.tier, func.count()).where(comparisons.c.latest.is_(True))
-    return {str(tier): count for tier, count in connection.execute(query.group_by(comparisons.c.tier)).all()}
+def counts_by_tier(connection: Connection, *conditions: ColumnElement[bool]) -> dict[str, int]:
+    """How many cases there are of each tier; counted by weight, which an index has."""
+    columns = comparisons.c
+    query = select(columns.weight, func.count()).where(columns.latest.is_(True), *conditions).group_by(columns.weight)
+    return {str(_OF_WEIGHT[weight]): count for weight, count in connection.execute(query).all()}
 
 
 def _insert(connection: Connection, new: NewComparison, now: datetime) -> int:

@@ -14,6 +14,7 @@ from node.domain.review import Decision, Radpeer, ReviewOutcome
 from node.domain.tiers import Tier
 from node.domain.work import Stage
 from node.storage.audit_book import add_entry
+from node.storage.case_blocks import refresh
 from node.storage.columns import alone, insert_row
 from node.storage.engine import Store
 from node.storage.queueing import add_work
@@ -54,6 +55,7 @@ class DecisionsBook(Store):
                 "outcome": decision.outcome or "",
             }
             connection.execute(update(comparisons).where(comparisons.c.id == comparison_id).values(case))
+            refresh(connection, (comparison_id,))
             add_entry(
                 connection,
                 decision.reviewer,

@@ -19,6 +19,7 @@ from node.domain.read_json import loads
 from node.domain.records import Kept
 from node.domain.studies import StudyFacts, contradiction, same_issuer
 from node.domain.work import Stage
+from node.storage.case_blocks import refresh
 from node.storage.columns import alone, insert_once
 from node.storage.queueing import repeat_work
 from node.storage.review_tables import comparisons, human_reads, studies
@@ -134,7 +135,10 @@ def reads_changed(connection: Connection, study_uid: str, now: datetime) -> None
         if state is not row.state and row.state is not ReadState.DISCARDED:
             connection.execute(update(human_reads).where(human_reads.c.id == row.id).values(state=state))
     if effective_read(rows) is None:  # withdrawn or discarded: there is nothing left to disagree with
-        connection.execute(update(comparisons).where(comparisons.c.study_uid == study_uid).values(latest=False))
+        ended = and_(comparisons.c.study_uid == study_uid, comparisons.c.latest.is_(True))
+        numbers = connection.scalars(select(comparisons.c.id).where(ended)).all()
+        connection.execute(update(comparisons).where(comparisons.c.id.in_(numbers)).values(latest=False))
+        refresh(connection, numbers)
     present = readings.join(
         series, and_(readings.c.series_uid == series.c.series_uid, readings.c.generation == series.c.generation)
     )

@@ -5,71 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+import numpy as np
+from sqlalchemy import func, select
 
 from node.domain.cases import CaseState
 from node.domain.records import Kept
-from node.domain.review import ReviewOutcome
-from node.domain.statistics import Observation
-from node.domain.tiers import Tier
 from node.domain.work import Stage
+from node.storage.case_blocks import CaseColumns, case_columns
 from node.storage.engine import Store
 from node.storage.facts import decode_kept
 from node.storage.review_tables import comparisons, decisions
 from node.storage.tables import readings, series, work
 
 _LATEST = comparisons.c.latest.is_(True)
-_CHARTED = (
-    comparisons.c.id,
-    comparisons.c.made_at,
-    comparisons.c.tier,
-    comparisons.c.outcome,
-    comparisons.c.scanner,
-    comparisons.c.model_version,
-    comparisons.c.ours,
-    comparisons.c.human,
-)
-_TIERS: Mapping[str, Tier] = {str(tier): tier for tier in Tier}
-_OUTCOMES: Mapping[str, ReviewOutcome] = {str(outcome): outcome for outcome in ReviewOutcome}
 
 
 class Outlook(Store):
     """The node seen as a whole."""
 
-    def observations(
+    def case_columns(
         self,
         since: datetime | None = None,
         until: datetime | None = None,
         *,
         scanner: str = "",
         model_version: str = "",
-    ) -> tuple[Observation, ...]:
+    ) -> CaseColumns:
         """Cases of a period (its end not included) for the charts, oldest first; of one scanner or model if given."""
-        conditions: list[ColumnElement[bool]] = [_LATEST]
-        if since is not None:
-            conditions.append(comparisons.c.made_at >= since)
-        if until is not None:
-            conditions.append(comparisons.c.made_at < until)
-        if scanner:
-            conditions.append(comparisons.c.scanner == scanner)
-        if model_version:
-            conditions.append(comparisons.c.model_version == model_version)
-        query = select(*_CHARTED).where(*conditions).order_by(comparisons.c.made_at, comparisons.c.id)
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return tuple(
-            Observation(
-                id=number,
-                made_at=made_at,
-                tier=_TIERS[tier],
-                outcome=_OUTCOMES.get(outcome),
-                scanner=made_by,
-                model_version=version,
-                ours=ours,
-                human=human,
-            )
-            for number, made_at, tier, outcome, made_by, version, ours, human in rows
-        )
+            found = case_columns(connection, since, until)
+        chosen = np.ones(len(found), np.bool_)
+        if scanner:
+            chosen &= np.array([name == scanner for name in found.scanner_names], np.bool_)[found.scanners]
+        if model_version:
+            chosen &= np.array([name == model_version for name in found.model_names], np.bool_)[found.models]
+        return found.at(chosen)
 
     def case_stamp(self) -> tuple[int, int, int]:
         """What changes whenever a case comes, is compared anew or is decided."""

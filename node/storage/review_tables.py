@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -106,6 +107,16 @@ comparison_contents = Table(
     metadata,
     Column("comparison_id", Integer, ForeignKey("comparisons.id"), primary_key=True),
     needed("content", Text),  # JSON of the Comparison
+)
+
+case_blocks = Table(  # a copy of what is charted of the cases: node.storage.case_blocks
+    "case_blocks",
+    metadata,
+    Column("block", Integer, primary_key=True, autoincrement=False),  # number of the comparison by the block's size
+    needed("oldest", UtcDateTime),
+    needed("newest", UtcDateTime),
+    needed("names", Text),  # JSON: scanners and model versions, by their number in the block
+    needed("cases", LargeBinary),
 )
 
 decisions = Table(

@@ -6,18 +6,17 @@ flagged case that nobody has decided, until they have had shown to them whose re
 earlier comparison of it cannot be forgotten. On the case itself both reads are shown, as A and B.
 
 Figures over many cases leave the scores of every flagged case without a decision out for the same people, whatever
-they have seen of it: narrow enough a filter, and a figure is a score.
+they have seen of it: narrow enough a filter, and a figure is a score (``node.web.figures.veiled``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from node.domain.cases import CaseOrder, CaseRow, CaseState
 from node.domain.people import Role
-from node.domain.statistics import Observation
 from node.storage.ledger import Ledger
 from node.web.accounts import Visitor
 
@@ -59,13 +58,3 @@ def order_for(visitor: Visitor, order: CaseOrder) -> CaseOrder:
 def veiled(row: CaseRow) -> CaseRow:
     """A case without its scores."""
     return replace(row, ours=None, human=None, difference=None)
-
-
-def veiled_scores(cases: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Cases for figures over many, those that wait for a decision without their scores.
-
-    An outcome is the same as a decision: a withdrawn one leaves none.
-    """
-    return tuple(
-        replace(one, ours=None, human=None) if one.tier.flagged and one.outcome is None else one for one in cases
-    )

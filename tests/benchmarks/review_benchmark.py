@@ -33,6 +33,7 @@ from node.domain.human_read import CORONARIES, HumanRead, ReadScore, ReadSource,
 from node.domain.people import Role
 from node.domain.tiers import Limits, Tier
 from node.settings import WebSettings
+from node.storage.case_blocks import refresh_all
 from node.storage.comparisons_book import WEIGHT
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
@@ -182,6 +183,7 @@ def fill(ledger: Ledger, count: int, years: float = 10) -> None:
         for table, name in ((studies, "studies"), (human_reads, "reads"), (comparisons, "cases")):
             connection.execute(table.insert(), rows[name])
         connection.execute(comparison_contents.insert(), rows["contents"])
+        refresh_all(connection)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("ANALYZE")
 

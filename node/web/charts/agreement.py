@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from markupsafe import escape
+from numpy.typing import NDArray
 
-from node.domain.agreement import Agreement, Confusion, Pair, Spread, band_on_roots, root_difference
+from node.domain.agreement import Agreement, Confusion, Pair, Spread, band_on_roots
 from node.domain.tiers import Limits
 from node.web.charts.drawing import (
     LEFT,
@@ -26,6 +28,7 @@ from node.web.charts.drawing import (
     picture,
     ticks,
 )
+from node.web.figures import Floats, beyond
 
 MOST_DOTS: Final = 1500
 _TOO_FEW: Final = "Too few cases with both scores"
@@ -38,11 +41,11 @@ class _View:
     key: str
     title: str
     labels: tuple[str, str]
-    place: Callable[[float, float], tuple[float, float]]
+    place: Callable[[Floats, Floats], tuple[Floats, Floats]]
     band: Callable[[float], float]
 
 
-def bland_altman(pairs: Sequence[Pair], found: Agreement, limits: Limits) -> Chart:
+def bland_altman(pairs: Sequence[Pair] | Floats, found: Agreement, limits: Limits) -> Chart:
     """Differences against means, on the scale of the scores."""
     view = _View(
         key="bland-altman",
@@ -54,30 +57,32 @@ def bland_altman(pairs: Sequence[Pair], found: Agreement, limits: Limits) -> Cha
     return _differences(view, found.raw, pairs, limits)
 
 
-def bland_altman_roots(pairs: Sequence[Pair], found: Agreement, limits: Limits) -> Chart:
+def bland_altman_roots(pairs: Sequence[Pair] | Floats, found: Agreement, limits: Limits) -> Chart:
     """The same on the scale of square roots, on which variation is about even."""
     view = _View(
         key="bland-altman-roots",
         title="Difference of square roots against their mean",
         labels=("mean of the two square roots", "√ours − √human"),
-        place=lambda ours, human: ((math.sqrt(ours) + math.sqrt(human)) / 2, root_difference(ours, human)),
+        place=lambda ours, human: ((np.sqrt(ours) + np.sqrt(human)) / 2, np.sqrt(ours) - np.sqrt(human)),
         band=lambda mean: band_on_roots(mean, limits.root_factor),
     )
     return _differences(view, found.root, pairs, limits)
 
 
-def _differences(view: _View, spread: Spread | None, pairs: Sequence[Pair], limits: Limits) -> Chart:
+def _differences(view: _View, spread: Spread | None, pairs: Sequence[Pair] | Floats, limits: Limits) -> Chart:
     if spread is None:
         return _without(view.key, view.title)
-    outside = [view.place(*pair) for pair in pairs if limits.beyond(*pair)]
-    inside = [view.place(*pair) for pair in pairs if not limits.beyond(*pair)]
-    thinned = inside[:: max(1, math.ceil(len(inside) / MOST_DOTS))]
-    shown = outside[-MOST_DOTS:]
-    reach = max(mean for mean, _ in [*inside, *outside]) * 1.03 or 1.0
-    height = max(abs(difference) for _, difference in [*inside, *outside]) * 1.08
+    table = np.asarray(pairs, np.float64)
+    means, differences = view.place(*table.T)
+    out = beyond(table, limits)
+    inside, outside = np.flatnonzero(~out), np.flatnonzero(out)
+    thinned = _points(means, differences, inside[:: max(1, math.ceil(inside.size / MOST_DOTS))])
+    shown = _points(means, differences, outside[-MOST_DOTS:])
+    reach = float(means.max()) * 1.03 or 1.0
+    height = float(np.abs(differences).max()) * 1.08
     height = max(height, abs(spread.low), abs(spread.high), view.band(reach) * 0.3, 1.0)
     area = field((0.0, reach), (-height, height))
-    words = _words(spread, len(outside), limits)
+    words = _words(spread, outside.size, limits)
     drawn = len(thinned) + len(shown)
     svg = picture(
         view.key,
@@ -100,8 +105,12 @@ def _differences(view: _View, spread: Spread | None, pairs: Sequence[Pair], limi
         caption=caption,
         svg=svg,
         header=("", "value"),
-        rows=_rows(spread, len(outside)),
+        rows=_rows(spread, outside.size),
     )
+
+
+def _points(means: Floats, differences: Floats, places: NDArray[np.intp]) -> list[tuple[float, float]]:
+    return list(zip(means[places].tolist(), differences[places].tolist(), strict=True))
 
 
 def _words(spread: Spread, outside: int, limits: Limits) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from node.domain.drift import Cusum, CusumPoint, InputSummary
+from node.domain.drift import Cusum, InputSummary
 from node.domain.statistics import Rates
 from node.web.charts.drawing import (
     Chart,
@@ -93,13 +93,14 @@ def _shares(
 def cusum_chart(found: Cusum) -> Chart:
     """Both sums against the decision limit."""
     key, title, rule = "cusum", "Drift of our score against the human's (CUSUM)", found.rule
-    if not found.points:
+    if not found.high:
         return _without(key, title)
-    shown = _thinned(found.points)
-    reach = max(rule.h * 1.2, *(max(one.high, -one.low) for _, one in shown))
-    area = field((0.0, float(len(found.points))), (-reach * 1.05, reach * 1.05))
+    shown = _thinned(found)
+    reach = max(rule.h * 1.2, *(max(found.high[at], -found.low[at]) for at in shown))
+    area = field((0.0, float(len(found.high))), (-reach * 1.05, reach * 1.05))
     limit = number_text(rule.h, 0.1)
-    alarms = [(float(n), one.high if one.high > rule.h else one.low) for n, one in shown if one.alarm]
+    places = sorted(set(found.alarm_places) & set(shown))
+    alarms = [(float(at), found.high[at] if found.high[at] > rule.h else found.low[at]) for at in places]
     caption = _cusum_words(found)
     svg = picture(
         key,
@@ -109,8 +110,8 @@ def cusum_chart(found: Cusum) -> Chart:
         level(area, rule.h, "limit", f"h = {limit}: ours higher"),
         level(area, -rule.h, "limit", f"−{limit}: ours lower"),
         level(area, 0, "zero"),
-        line(area, [(n, one.high) for n, one in shown], "first"),
-        line(area, [(n, one.low) for n, one in shown], "second"),
+        line(area, [(at, found.high[at]) for at in shown], "first"),
+        line(area, [(at, found.low[at]) for at in shown], "second"),
         dots(area, alarms, "dot out", 4),
     )
     rows = tuple(
@@ -123,21 +124,19 @@ def cusum_chart(found: Cusum) -> Chart:
 def _cusum_words(found: Cusum) -> str:
     rule = found.rule
     return (
-        f"Sum of signed differences of square roots over {len(found.points)} cases with calcium in either read, in "
+        f"Sum of signed differences of square roots over {len(found.high)} cases with calcium in either read, in "
         f"standard deviations ({found.scale:.2f} on the scale of roots, from the first {rule.baseline} cases; target "
         f"0). {rule.k:g} is allowed per case (k), one case counts for 3 at most, and a sum beyond {rule.h:g} (h) is an "
         f"alarm, after which it begins again. Alarms: {len(found.alarms)}."
     )
 
 
-def _thinned(points: Sequence[CusumPoint]) -> tuple[tuple[int, CusumPoint], ...]:
-    """Of each stretch the case where the sums are largest: no alarm is lost by thinning."""
-    stride = max(1, math.ceil(len(points) / _MOST_POINTS))
-    numbers = (
-        max(range(start, min(start + stride, len(points))), key=lambda n: max(points[n].high, -points[n].low))
-        for start in range(0, len(points), stride)
-    )
-    return tuple((number, points[number]) for number in numbers)
+def _thinned(found: Cusum) -> tuple[int, ...]:
+    """Of each stretch the place where the sums are largest: no alarm is lost by thinning."""
+    sizes = [max(high, -low) for high, low in zip(found.high, found.low, strict=True)]
+    stride = max(1, math.ceil(len(sizes) / _MOST_POINTS))
+    stretches = (range(start, min(start + stride, len(sizes))) for start in range(0, len(sizes), stride))
+    return tuple(max(stretch, key=sizes.__getitem__) for stretch in stretches)
 
 
 def input_charts(periods: Mapping[str, InputSummary]) -> tuple[Chart, ...]:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final
@@ -15,22 +15,13 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from node.domain.agreement import Agreement, agreement
+from node.domain.agreement import Agreement
 from node.domain.cases import StatisticsRow
-from node.domain.drift import cusum
 from node.domain.human_read import READ_REGIONS
-from node.domain.statistics import (
-    Observation,
-    Period,
-    Rates,
-    pairs_of,
-    period_for,
-    rates,
-    rates_by,
-    rates_by_period,
-    rates_by_tier,
-)
+from node.domain.statistics import Period, Rates
 from node.domain.tiers import Limits, Tier
+from node.storage.case_blocks import CaseColumns
+from node.web import figures
 from node.web.accounts import Visitor
 from node.web.auth import Viewer
 from node.web.charts.agreement import bland_altman, bland_altman_roots, confusion_matrix
@@ -40,7 +31,7 @@ from node.web.house import house_of
 from node.web.input_drift import input_drift
 from node.web.rendering import render
 from node.web.trail import Action, record
-from node.web.veil import reads_blind, veiled_scores
+from node.web.veil import reads_blind
 
 router = APIRouter(prefix="/statistics")
 SPANS: Final[Mapping[str, int | None]] = {"month": 30, "quarter": 91, "year": 365, "all": None}
@@ -160,42 +151,38 @@ def summary_of(request: Request, visitor: Visitor, asked: Wanted) -> Summary:
         kept = request.app.state.statistics = OrderedDict()
     found = kept.get(key)
     if found is None:
-        cases = house.ledger.observations(since, until, scanner=asked.scanner, model_version=asked.model_version)
-        waiting = sum(one.tier.flagged and one.outcome is None for one in cases) if blind else 0
-        found = _summary(veiled_scores(cases) if blind else cases, asked, house.services.limits, waiting)
+        cases = house.ledger.case_columns(since, until, scanner=asked.scanner, model_version=asked.model_version)
+        hidden = int(figures.waiting(cases).sum()) if blind else 0
+        found = _summary(figures.veiled(cases) if blind else cases, asked, house.services.limits, hidden)
         kept[key] = found
         while len(kept) > _KEPT:
             kept.popitem(last=False)
     return found
 
 
-def _summary(cases: Sequence[Observation], asked: Wanted, limits: Limits, withheld: int) -> Summary:
-    period = asked.by or period_for([cases[0].made_at, cases[-1].made_at] if cases else [])
-    pairs = pairs_of(cases)
-    found = agreement(pairs, limits)
-    periods = rates_by_period(cases, period)
+def _summary(cases: CaseColumns, asked: Wanted, limits: Limits, withheld: int) -> Summary:
+    period = asked.by or figures.fitting_period(cases)
+    pairs = figures.pairs_of(cases)
+    found = figures.agreement(pairs, limits)
+    periods = figures.rates_by_period(cases, period)
     charts = (
         flag_rates(periods),
         confusion_matrix(found.confusion, limits),
         bland_altman(pairs, found, limits),
         bland_altman_roots(pairs, found, limits),
-        cusum_chart(cusum(cases)),
+        cusum_chart(figures.cusum(cases)),
         zero_rates(periods),
     )
     return Summary(
-        rates=rates(cases),
+        rates=figures.rates(cases),
         agreement=found,
-        by_tier=rates_by_tier(cases),
-        by_scanner=_named(cases, lambda one: one.scanner),
-        by_model=_named(cases, lambda one: one.model_version),
+        by_tier=figures.rates_by_tier(cases),
+        by_scanner=figures.rates_by_name(cases, cases.scanners, cases.scanner_names),
+        by_model=figures.rates_by_name(cases, cases.models, cases.model_names),
         period=period,
         withheld=withheld,
         charts=charts,
     )
-
-
-def _named(cases: Iterable[Observation], name: Callable[[Observation], str]) -> Mapping[str, Rates]:
-    return rates_by(cases, lambda one: name(one) or "not known")
 
 
 def _values(one: StatisticsRow, *, hidden: bool) -> tuple[object, ...]:

@@ -28,7 +28,7 @@ def key_line(text):
 
 
 def test_the_key_line_says_flagged_and_upheld(site, viewer):
-    rows = site.ledger.observations()
+    rows = site.ledger.statistics()
     flagged = [one for one in rows if one.tier.flagged]
     settled = [one for one in flagged if one.outcome]
     upheld = sum(one.outcome.upheld for one in settled)
@@ -74,9 +74,9 @@ def test_filters_narrow_and_unknown_ones_do_no_harm(site, viewer):
 
 
 def test_dates_hold_both_ends(site, viewer):
-    day = site.ledger.observations()[-1].made_at.astimezone().date()
+    day = site.ledger.statistics()[-1].made_at.astimezone().date()
     text = key_line(viewer.get(f"/statistics?from={day}&to={day}").text)
-    expected = sum(one.made_at.astimezone().date() == day for one in site.ledger.observations())
+    expected = sum(one.made_at.astimezone().date() == day for one in site.ledger.statistics())
     assert f" of {expected} (" in text
 
 
