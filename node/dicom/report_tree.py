@@ -135,6 +135,8 @@ class ReportTree:
         value, unit = _measured(item)
         if concept == _KVP and value is not None and 40 <= value <= 200:
             self.kvp = value
+        if quantity is not None and value is None and not general and (written := _written(item)):
+            self.faults.append(f"{here.region or 'a calcium score'}: '{written[:16]}' is no number")
         if quantity is None or value is None:
             return
         region = here.region or ("CAC" if concept in _CORONARY and not here.name else None)
@@ -190,6 +192,12 @@ def _method_of(children: list[Elements]) -> str | None:
         if code_of(child.first("ConceptNameCodeSequence")) in _METHOD:
             return _METHODS.get(code_of(child.first("ConceptCodeSequence")))
     return None
+
+
+def _written(item: Elements) -> str:
+    """What stands where a number should."""
+    measured = item.first("MeasuredValueSequence")
+    return "" if measured is None else measured.text("NumericValue")
 
 
 def _measured(item: Elements) -> tuple[float | None, str]:
