@@ -9,6 +9,7 @@ import typer
 from node import parts
 from node.commands import operate
 from node.commands.demo import demo
+from node.commands.notify import notify
 from node.commands.reads import reads
 from node.commands.score import score
 from node.commands.send import send
@@ -25,6 +26,7 @@ for command in (operate.serve, score, demo, operate.check, send, operate.status,
 app.add_typer(operate.db, name="db")
 app.add_typer(user, name="user")
 app.add_typer(reads, name="reads")
+app.add_typer(notify, name="notify")
 
 
 @app.callback(invoke_without_command=True)

@@ -15,13 +15,15 @@ import structlog
 
 from model.reader import Reader
 from node import parts
+from node.channels import notice_rules, told_tiers, way_to
 from node.dicom.listener import Listener
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
-from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, StageWorker, Worker
+from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, NoticeWorker, StageWorker, Worker
 from node.domain.faults import check_fault_setting
 from node.domain.work import Backoff, Stage
 from node.intake.mllp import MllpListener
+from node.notify_settings import ChannelSettings
 from node.page import page_server
 from node.settings import Destination, Settings
 from node.stages.assemble import Assembler
@@ -30,6 +32,7 @@ from node.stages.deliver import Deliverer
 from node.stages.hl7_door import Hl7Door
 from node.stages.human_objects import HumanObjects
 from node.stages.intake import Intake
+from node.stages.notify import Notifier
 from node.stages.publish import Publisher
 from node.stages.qualify import Qualifier
 from node.stages.read import ReadStage
@@ -162,16 +165,29 @@ class Node:
         gone = ledger.awaited_destinations() - {destination.name for destination in self._settings.destinations}
         if gone:
             _log.warning("deliveries wait for destinations that the settings do not name", destinations=sorted(gone))
+        left = ledger.awaited_destinations(Stage.NOTIFY) - {one.name for one in self._settings.notify.channels}
+        if left:
+            _log.warning("notices wait for channels that the settings do not name", channels=sorted(left))
         missing = sum(len(one.missing) for one in swept)
         if missing:
             _log.error("files that the ledger names are missing from the storage root", files=missing)
 
     def _dispatch(self, reader: Reader) -> LocalDispatcher:
-        ledger, policy = self.storage.ledger, self._settings.eligibility
-        releaser = Releaser(ledger, parts.release_rules(self._settings))
+        releaser = Releaser(self.storage.ledger, parts.release_rules(self._settings))
         releaser.reconsider(self._clock())
-        settler = Settler(ledger, self._clock, random.Random())  # jitter: no two nodes should keep step
-        handlers: Mapping[Stage, Handler] = {
+        settler = Settler(self.storage.ledger, self._clock, random.Random())  # jitter: no two nodes should keep step
+        return LocalDispatcher(
+            self._assembly(settler, releaser),
+            [self._stages(settler, self._handlers(reader, releaser))],
+            [
+                *(self._delivery(destination, settler) for destination in self._settings.destinations),
+                *(self._notices(channel, settler) for channel in self._settings.notify.channels),
+            ],
+        )
+
+    def _handlers(self, reader: Reader, releaser: Releaser) -> Mapping[Stage, Handler]:
+        ledger, policy = self.storage.ledger, self._settings.eligibility
+        return {
             Stage.QUALIFY: Qualifier(
                 ledger,
                 policy,
@@ -195,14 +211,10 @@ class Node:
                 limits=self._settings.comparison,
                 releaser=releaser,
                 clock=self._clock,
+                channels=told_tiers(self._settings.notify),
             ),
             Stage.WRITE_BACK: self._write_back(),
         }
-        return LocalDispatcher(
-            self._assembly(settler, releaser),
-            [self._stages(settler, handlers)],
-            [self._delivery(destination, settler) for destination in self._settings.destinations],
-        )
 
     def _write_back(self) -> WriteBack:
         return WriteBack(
@@ -243,12 +255,31 @@ class Node:
                 storage=self.storage,
                 transport=parts.transport_to(destination, self._settings.scp.ae_title),
             ),
-            backoff=Backoff(
-                first=timedelta(seconds=destination.first_retry_seconds),
-                most=timedelta(seconds=destination.most_retry_seconds),
-                attempts=destination.attempts,
+            backoff=_backoff(destination),
+        )
+
+    def _notices(self, channel: ChannelSettings, settler: Settler) -> Worker:
+        return NoticeWorker(
+            channel.name,
+            ledger=self.storage.ledger,
+            settler=settler,
+            clock=self._clock,
+            carry=Notifier(
+                name=channel.name,
+                ledger=self.storage.ledger,
+                channel=way_to(channel, self._settings.web.title, self._clock),
+                rules=notice_rules(self._settings),
             ),
+            backoff=_backoff(channel),
         )
 
     def _wake(self) -> None:
         self._dispatcher.work_added()
+
+
+def _backoff(other: Destination | ChannelSettings) -> Backoff:
+    return Backoff(
+        first=timedelta(seconds=other.first_retry_seconds),
+        most=timedelta(seconds=other.most_retry_seconds),
+        attempts=other.attempts,
+    )

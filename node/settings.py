@@ -34,6 +34,7 @@ from pydantic_settings import SettingsError as NoJson
 from node.domain.policy import Policy, SeriesPolicy
 from node.domain.release import ReleasePolicy
 from node.domain.tiers import Limits
+from node.notify_settings import NotifySettings, apart_from_destinations
 from node.outcome_settings import OutcomeSettings
 from node.reads_settings import FhirSettings, Hl7Settings, ReadsSettings
 from node.setting_sources import (
@@ -49,7 +50,6 @@ from node.setting_sources import (
 )
 
 __all__ = ["Settings", "SettingsError"]
-
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -258,6 +258,7 @@ class Settings(BaseSettings):
     hl7: Hl7Settings = Hl7Settings()
     fhir: FhirSettings = FhirSettings()
     destinations: tuple[Destination, ...] = ()
+    notify: NotifySettings = NotifySettings()
     outcome: OutcomeSettings = OutcomeSettings()
     site: SiteSettings = SiteSettings()
     web: WebSettings = WebSettings()
@@ -271,6 +272,8 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"two destinations are named {', '.join(twice)}")
         return destinations
+
+    _apart = field_validator("notify")(apart_from_destinations)
 
     @classmethod
     def load(cls, path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -18,9 +18,11 @@ from rich.table import Table
 
 from model.bundle import BundleError
 from node import parts, service
+from node.channels import way_to
 from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out, speak_alone
 from node.domain.errors import NodeError, Refused
 from node.domain.faults import FAULT_POINTS
+from node.notify_settings import ChannelSettings
 from node.settings import Settings, SettingsError
 from node.stages.human_objects import not_taken
 from node.storage.ledger import Ledger
@@ -172,6 +174,17 @@ def _checks(settings: Settings) -> Iterator[tuple[str, str, bool]]:
             yield name, str(error), False
         else:
             yield name, "answers", True
+    for channel in settings.notify.channels:
+        yield _channel(settings, channel)
+
+
+def _channel(settings: Settings, channel: ChannelSettings) -> tuple[str, str, bool]:
+    """Whether a channel can be used as it is set. Nothing is sent: a message would be one too many."""
+    try:
+        way_to(channel, settings.web.title, parts.utc_now)
+    except SettingsError as error:
+        return "notify", str(error), False
+    return "notify", f"channel {channel.name}: set; `second-reader notify test` sends a message over it", True
 
 
 def _storage(settings: Settings) -> tuple[str, str, bool]:

@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 import structlog
 
@@ -138,6 +139,9 @@ class StageWorker(Worker):
 class DeliveryWorker(Worker):
     """Takes objects to one destination; a dead destination holds up no other."""
 
+    stage: ClassVar[Stage] = Stage.DELIVER
+    most_at_once: ClassVar[int] = _MOST_AT_ONCE
+
     def __init__(
         self,
         destination: str,
@@ -148,7 +152,7 @@ class DeliveryWorker(Worker):
         carry: Carrier,
         backoff: Backoff,
     ) -> None:
-        super().__init__(f"deliver-{destination}", ledger, settler, clock)
+        super().__init__(f"{self.stage}-{destination}", ledger, settler, clock)
         self._destination = destination
         self._carry = carry
         self._backoff = backoff
@@ -171,9 +175,9 @@ class DeliveryWorker(Worker):
 
     def _due(self) -> Collection[Work]:
         works: list[Work] = []
-        while len(works) < _MOST_AT_ONCE:
+        while len(works) < self.most_at_once:
             try:
-                work = self._ledger.claim(self._clock(), _LEASE, (Stage.DELIVER,), self._destination)
+                work = self._ledger.claim(self._clock(), _LEASE, (self.stage,), self._destination)
             except NodeError:
                 if not works:
                     raise
@@ -182,3 +186,10 @@ class DeliveryWorker(Worker):
                 break
             works.append(work)
         return works
+
+
+class NoticeWorker(DeliveryWorker):
+    """Takes notices to one channel, each by itself: several over a slow channel could outlast their leases."""
+
+    stage = Stage.NOTIFY
+    most_at_once = 1

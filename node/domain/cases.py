@@ -32,7 +32,10 @@ class CaseOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewComparison:
-    """A comparison to be recorded. ``limits_sha256`` names the limits it was made under."""
+    """A comparison to be recorded. ``limits_sha256`` names the limits it was made under.
+
+    ``tell`` are the channels that are told of it when it is recorded first; what was known before is told to nobody.
+    """
 
     study_uid: str
     series_uid: str
@@ -42,6 +45,7 @@ class NewComparison:
     comparison: Comparison
     model_sha256: str
     model_version: str
+    tell: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

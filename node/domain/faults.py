@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 VARIABLE = "SECOND_READER_FAULT"
 
-_STAGES = ("qualify", "read", "publish", "deliver", "compare", "write-back")
+_STAGES = ("qualify", "read", "publish", "deliver", "compare", "write-back", "notify")
 
 FAULT_POINTS: Mapping[str, str] = MappingProxyType(
     {

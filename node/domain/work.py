@@ -17,6 +17,7 @@ class Stage(StrEnum):
     DELIVER = "deliver"
     COMPARE = "compare"
     WRITE_BACK = "write-back"
+    NOTIFY = "notify"
 
 
 class WorkState(StrEnum):
@@ -35,9 +36,11 @@ class Work:
     """One piece of work, as claimed.
 
     ``series_uid`` and ``generation`` say what it is about; for DELIVER, ``object_uid`` and ``destination`` say what
-    goes where; for WRITE_BACK, ``object_uid`` is the number of the decision. ``attempts`` counts claims since the work
-    was added or revived, this one included; ``claim`` counts all claims ever, so that an outcome can only be recorded
-    under the claim it was made under.
+    goes where; for WRITE_BACK, ``object_uid`` is the number of the decision; for NOTIFY, ``object_uid`` is a
+    ``NoticeSubject`` and ``destination`` a channel.
+
+    ``attempts`` counts claims since the work was added or revived, this one included; ``claim`` counts all claims ever,
+    so that an outcome can only be recorded under the claim it was made under.
     """
 
     id: int

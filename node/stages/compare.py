@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import structlog
 
@@ -14,12 +15,13 @@ from node.domain.eligibility import judge
 from node.domain.errors import Unreadable
 from node.domain.faults import fault
 from node.domain.findings import Findings
+from node.domain.notices import channels_for
 from node.domain.policy import Policy
 from node.domain.ranking import rank
 from node.domain.read_history import StoredRead
 from node.domain.reading_json import loads
 from node.domain.records import Outcome, StoredReading
-from node.domain.tiers import Limits
+from node.domain.tiers import Limits, Tier
 from node.domain.work import Work
 from node.stages.release import Releaser
 from node.storage.storage import Storage
@@ -30,14 +32,31 @@ _log = structlog.get_logger(__name__)
 
 
 class Comparer:
-    """Compares one generation of a series, if it is the one of its study to be compared."""
+    """Compares one generation of a series, if it is the one of its study to be compared.
 
-    def __init__(self, *, storage: Storage, policy: Policy, limits: Limits, releaser: Releaser, clock: Clock) -> None:
+    Parameters
+    ----------
+    channels
+        Who is told of cases, and of which tiers.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        policy: Policy,
+        limits: Limits,
+        releaser: Releaser,
+        clock: Clock,
+        channels: Mapping[str, frozenset[Tier]] = MappingProxyType({}),
+    ) -> None:
         self._storage = storage
         self._policy = policy
         self._limits = limits
         self._releaser = releaser
         self._clock = clock
+        self._channels = channels
 
     def __call__(self, work: Work) -> Outcome:
         """The comparison, and what it releases; or why there is nothing to compare. Repeating it changes nothing."""
@@ -82,6 +101,7 @@ class Comparer:
             comparison=comparison,
             model_sha256=findings.model.sha256,
             model_version=findings.model.version,
+            tell=channels_for(comparison.tier, self._channels),
         )
         return Outcome(comparison=new, releases=self._releaser.after_comparison(comparison.tier, self._clock()))
 

@@ -12,13 +12,17 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, updat
 from node.domain.cases import CaseState, NewComparison
 from node.domain.comparison_json import dumps
 from node.domain.discrepancy import Comparison
+from node.domain.notices import NoticeSubject
+from node.domain.records import NewWork
 from node.domain.studies import StudyFacts
 from node.domain.tiers import RANK, Tier
+from node.domain.work import Stage
 from node.storage.case_blocks import refresh
 from node.storage.columns import insert_once, insert_row
 from node.storage.engine import Store
 from node.storage.matching import study_facts
-from node.storage.review_tables import comparison_contents, comparisons, notices, studies
+from node.storage.queueing import add_work
+from node.storage.review_tables import comparison_contents, comparisons, studies
 
 WEIGHT: Final = {tier: number for number, tier in enumerate((Tier.NOT_COMPARABLE, *RANK))}
 _OF_WEIGHT: Final = {number: tier for tier, number in WEIGHT.items()}
@@ -34,25 +38,6 @@ class ComparisonsBook(Store):
         with self._database.reading() as connection:
             tier = connection.execute(query).scalar()
         return None if tier is None else Tier(tier)
-
-    def due_notices(self, now: datetime, limit: int = 50) -> tuple[tuple[int, int], ...]:
-        """(notice, comparison) of what somebody is still to be told, oldest first."""
-        due = (notices.c.sent_at.is_(None), notices.c.not_before <= now)
-        query = select(notices.c.id, notices.c.comparison_id).where(*due).order_by(notices.c.id).limit(limit)
-        with self._database.reading() as connection:
-            return tuple((row.id, row.comparison_id) for row in connection.execute(query).all())
-
-    def notice_sent(self, notice_id: int, now: datetime) -> None:
-        """Somebody has been told."""
-        with self._database.writing() as connection:
-            sent = update(notices).where(notices.c.id == notice_id).values(sent_at=now, error="")
-            connection.execute(sent)
-
-    def notice_failed(self, notice_id: int, error: str, not_before: datetime) -> None:
-        """Nobody could be told; to be tried again."""
-        values = {"attempts": notices.c.attempts + 1, "error": error, "not_before": not_before}
-        with self._database.writing() as connection:
-            connection.execute(update(notices).where(notices.c.id == notice_id).values(values))
 
 
 def record_comparison(connection: Connection, new: NewComparison, now: datetime) -> int:
@@ -90,10 +75,19 @@ def _insert(connection: Connection, new: NewComparison, now: datetime) -> int:
     number = insert_row(connection, comparisons, _values(new, facts, now))
     content = {"comparison_id": number, "content": dumps(new.comparison)}
     insert_once(connection, comparison_contents, content)
-    if new.comparison.tier is Tier.PRIORITY:
-        told = {"comparison_id": number, "made_at": now, "not_before": now, "attempts": 0, "error": ""}
-        insert_row(connection, notices, told)
+    add_work(connection, [_notice(new, number, channel) for channel in new.tell], now)
     return number
+
+
+def _notice(new: NewComparison, number: int, channel: str) -> NewWork:
+    """Each channel is told by itself: one that is down holds up no other."""
+    return NewWork(
+        stage=Stage.NOTIFY,
+        series_uid=new.series_uid,
+        generation=new.generation,
+        object_uid=str(NoticeSubject(number)),
+        destination=channel,
+    )
 
 
 def _values(new: NewComparison, facts: StudyFacts, now: datetime) -> dict[str, Any]:

@@ -62,9 +62,9 @@ class Outlook(Store):
             rows = connection.execute(query.limit(limit)).all()
         return tuple((row.recorded_at, decode_kept(row.findings)) for row in reversed(rows))
 
-    def deliveries(self) -> Mapping[str, Mapping[str, int]]:
-        """How many deliveries there are to each destination, by state."""
-        query = select(work.c.destination, work.c.state, func.count()).where(work.c.stage == Stage.DELIVER)
+    def deliveries(self, stage: Stage = Stage.DELIVER) -> Mapping[str, Mapping[str, int]]:
+        """How many deliveries there are to each destination, by state; notices to each channel, for NOTIFY."""
+        query = select(work.c.destination, work.c.state, func.count()).where(work.c.stage == stage)
         found: dict[str, dict[str, int]] = {}
         with self._database.reading() as connection:
             for destination, state, count in connection.execute(query.group_by(work.c.destination, work.c.state)):

@@ -146,17 +146,3 @@ outcomes = Table(  # which object tells of a decision
     needed("recorded_at", UtcDateTime),
     Index(None, "series_uid", "generation"),
 )
-
-notices = Table(  # what somebody is to be told
-    "notices",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    needed("comparison_id", Integer, ForeignKey("comparisons.id")),
-    needed("made_at", UtcDateTime),
-    needed("not_before", UtcDateTime),
-    needed("attempts", Integer),
-    Column("sent_at", UtcDateTime),
-    needed("error", Text),
-    UniqueConstraint("comparison_id", name="uq_notices_comparison"),
-    Index(None, "sent_at", "not_before"),
-)

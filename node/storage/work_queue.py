@@ -129,10 +129,10 @@ class WorkQueue(Store):
                 connection, claimed, state=WorkState.PARKED, claimed_until=None, changed_at=now, error=reason
             )
 
-    def awaited_destinations(self) -> frozenset[str]:
-        """The destinations that unfinished deliveries are for."""
+    def awaited_destinations(self, stage: Stage = Stage.DELIVER) -> frozenset[str]:
+        """The destinations that unfinished deliveries are for; the channels, for NOTIFY."""
         unfinished = (WorkState.PENDING, WorkState.CLAIMED, WorkState.HELD)
-        waiting = and_(work.c.stage == Stage.DELIVER, work.c.state.in_(unfinished))
+        waiting = and_(work.c.stage == stage, work.c.state.in_(unfinished))
         with self._database.reading() as connection:
             return frozenset(connection.scalars(select(work.c.destination).where(waiting).distinct()))
 

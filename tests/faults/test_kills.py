@@ -26,7 +26,7 @@ POINTS = [
     *(
         f"{name}:{_LATER.get(name, _LATER.get(name.split('.')[0], 1))}"
         for name in FAULT_POINTS
-        if not name.startswith(("intake.", "write-back."))  # no human read comes in here, and nobody decides
+        if not name.startswith(("intake.", "write-back.", "notify."))  # no human read comes in here, and nobody decides
     ),
     "outbox.renamed:4",  # while publishing: the first two are files of the reading
     "outbox.directory-synced:5",

@@ -44,6 +44,8 @@ COMMANDS = [
     "user add",
     "reads",
     "reads import",
+    "notify",
+    "notify test",
 ]
 
 
@@ -109,7 +111,7 @@ def test_version_and_help():
 
 def test_every_command_is_tested_for_its_help():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names | {"db", "user", "reads"} == {command.split()[0] for command in COMMANDS}
+    assert names | {"db", "user", "reads", "notify"} == {command.split()[0] for command in COMMANDS}
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/node")
 _ROWS: Final = 25
 _LETTERS: Final = 100
 _LEAST_REFRESH: Final = 5
-_FLOW: Final = (Stage.QUALIFY, Stage.READ, Stage.PUBLISH, Stage.DELIVER, Stage.COMPARE, Stage.WRITE_BACK)
+_FLOW: Final = (Stage.QUALIFY, Stage.READ, Stage.PUBLISH, Stage.DELIVER, Stage.COMPARE, Stage.WRITE_BACK, Stage.NOTIFY)
 _NOTICES: Final[Mapping[str, str]] = {
     "retried": "The work was put back into the queue.",
     "nothing": "There was nothing to put back: somebody else may have been faster.",

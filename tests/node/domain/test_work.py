@@ -37,7 +37,15 @@ def test_work_is_exhausted_at_its_last_attempt(limit: int | None, attempts: int,
 
 
 def test_the_words_of_states_and_stages_are_a_contract_of_the_status_command() -> None:
-    assert [stage.value for stage in Stage] == ["qualify", "read", "publish", "deliver", "compare"]
+    assert [stage.value for stage in Stage] == [
+        "qualify",
+        "read",
+        "publish",
+        "deliver",
+        "compare",
+        "write-back",
+        "notify",
+    ]
     assert [state.value for state in WorkState] == [
         "pending",
         "held",

@@ -19,6 +19,7 @@ from node.storage.ledger import Ledger
 from node.storage.queueing import FOREVER
 from tests.node.domain.reads import a_comparison, a_read
 from tests.node.storage.builders import LEASE, NOW, a_file, a_peer, after, an_instance
+from tests.told_cases import told_case
 
 SCORES = {"a": (100.0, 100.0), "b": (0.0, 50.0), "c": (120.0, 90.0), "d": (90.0, 94.0)}
 TIERS = {"a": "concordant", "b": "priority", "c": "review", "d": "concordant"}
@@ -185,17 +186,16 @@ def test_statistics(cases: Ledger) -> None:
     assert len(cases.statistics(scanner="ACME", model_version="2.0")) == 1
 
 
-def test_priority_is_told_once_and_tried_again(cases: Ledger) -> None:
-    ((notice, number),) = cases.due_notices(after(9))
-    assert cases.due_notices(NOW) == ()
-    row = cases.case_of_study("b")
-    assert row is not None
-    assert row.id == number
-    cases.notice_failed(notice, "nobody answers", after(60))
-    assert cases.due_notices(after(59)) == ()
-    assert cases.due_notices(after(60)) == ((notice, number),)
-    cases.notice_sent(notice, after(61))
-    assert cases.due_notices(after(999)) == ()
+def test_nobody_is_told_unless_the_comparison_names_them(cases: Ledger) -> None:
+    assert cases.claim(after(9), LEASE, (Stage.NOTIFY,)) is None
+    row = told_case(cases, after(9), ("mail", "hook"), study="1.9")
+    works = [cases.claim(after(9), LEASE, (Stage.NOTIFY,)) for _ in range(2)]
+    assert [(one.object_uid, one.destination) for one in works if one is not None] == [
+        (str(row.id), "mail"),
+        (str(row.id), "hook"),
+    ]
+    told_case(cases, after(10), ("mail", "hook"), study="1.9")  # the same pair again
+    assert cases.claim(after(10), LEASE, (Stage.NOTIFY,)) is None
 
 
 def test_a_withdrawn_read_leaves_no_case(cases: Ledger) -> None:
