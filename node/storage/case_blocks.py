@@ -134,7 +134,7 @@ def case_columns(connection: Connection, since: datetime | None, until: datetime
         query = query.where(case_blocks.c.newest >= since)
     if until is not None:
         query = query.where(case_blocks.c.oldest < until)
-    found = _unpacked(connection.execute(query).all())
+    found = _unpacked([(row.names, row.cases) for row in connection.execute(query).all()])
     inside = np.ones(len(found), np.bool_)
     if since is not None:
         inside &= found.made_at >= microseconds(since)
@@ -171,9 +171,10 @@ def _packed(block: int, rows: Sequence[Row[Any]]) -> dict[str, Any]:
     }
 
 
-def _unpacked(rows: Sequence[Row[Any]]) -> CaseColumns:
-    blocks = [np.frombuffer(row.cases, _LAYOUT) for row in rows]
-    names = [json.loads(row.names) for row in rows]
+def _unpacked(rows: Sequence[tuple[str, bytes]]) -> CaseColumns:
+    """The cases of blocks, each its names and its packed cases."""
+    names = [json.loads(text) for text, _ in rows]
+    blocks = [np.frombuffer(packed, _LAYOUT) for _, packed in rows]
     cases = np.concatenate(blocks) if blocks else np.zeros(0, _LAYOUT)
     scanners, scanner_names = _renumbered([block["scanner"] for block in blocks], [one[0] for one in names])
     models, model_names = _renumbered([block["model"] for block in blocks], [one[1] for one in names])

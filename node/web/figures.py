@@ -139,7 +139,9 @@ def _rates(cases: CaseColumns, codes: NDArray[np.integer], size: int) -> tuple[R
 def _pieces(cases: CaseColumns, period: Period, zone: tzinfo | None) -> tuple[NDArray[np.intp], list[str]]:
     """The number of the piece of time of each case, and the names of the pieces, which sort as they follow."""
     day, last = (cases.moment(at).astimezone(zone).date() for at in (0, -1))
-    starts, numbers, names = [], [], []
+    starts: list[int] = []
+    numbers: list[int] = []
+    names: list[str] = []
     while day <= last:
         midnight = datetime.combine(day, time(), zone).astimezone()
         name = period.of(midnight, zone)
