@@ -38,6 +38,7 @@ def page_server(
         storage=storage,
         version=parts.software_version(),
         destinations=tuple(by_name),
+        channels=tuple(one.name for one in settings.notify.channels),
         echo=lambda name: parts.echo(by_name[name], settings.scp.ae_title),
         scans=StoredScans(storage, settings.eligibility, human_marks=StoredMarks(storage, settings.reads.rgb())),
         take_reads=take_reads,

@@ -73,6 +73,8 @@ class Services:
         Of this software, for the foot of the page.
     destinations
         Names of the destinations, in the order of the settings.
+    channels
+        Names of the channels that are told of cases.
     echo
         Asks a destination by its name whether it is there; raises NodeError if it does not answer.
     scans
@@ -95,6 +97,7 @@ class Services:
     storage: Storage
     version: str = ""
     destinations: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
     echo: Callable[[str], None] = field(default=_no_echo)
     scans: Scans = field(default_factory=_NoScans)
     take_reads: Take = field(default=_no_take)

@@ -124,7 +124,8 @@ def _page(
         "paging": Paging(request, page=page, more=len(found) > _ROWS),
         "letters": letters[-_LETTERS:][::-1],
         "letter_count": len(letters),
-        "destinations": _destinations(house),
+        "destinations": _destinations(house, Stage.DELIVER, house.services.destinations),
+        "channels": _destinations(house, Stage.NOTIFY, house.services.channels),
         "room": house.services.room() if house.services.room else None,
         "senders": house.ledger.last_by_sender(),
         "model": house.services.model(),
@@ -163,10 +164,10 @@ def _stage(work: Sequence[WorkRecord], series_state: str) -> str:
     return f"{work[-1].work.stage} done" if work else f"{series_state}, receiving"
 
 
-def _destinations(house: House) -> tuple[DestinationState, ...]:
-    deliveries = house.ledger.deliveries()
-    gone = sorted(set(deliveries) - set(house.services.destinations))
+def _destinations(house: House, stage: Stage, names: tuple[str, ...]) -> tuple[DestinationState, ...]:
+    """The destinations of a stage, those of the settings first; the channels, for NOTIFY."""
+    deliveries = house.ledger.deliveries(stage)
+    gone = sorted(set(deliveries) - set(names))
     return tuple(
-        DestinationState(name=name, known=name not in gone, counts=deliveries.get(name, {}))
-        for name in (*house.services.destinations, *gone)
+        DestinationState(name=name, known=name not in gone, counts=deliveries.get(name, {})) for name in (*names, *gone)
     )

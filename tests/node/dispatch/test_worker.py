@@ -11,7 +11,7 @@ import pytest
 from node.dispatch import worker as worker_module
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
-from node.dispatch.worker import AssembleWorker, DeliveryWorker, StageWorker, Worker
+from node.dispatch.worker import AssembleWorker, DeliveryWorker, NoticeWorker, StageWorker, Worker
 from node.domain.errors import LedgerBusy, NotYet, PeerDown, Refused
 from node.domain.policy import SeriesPolicy
 from node.domain.records import NewWork, Outcome
@@ -273,3 +273,23 @@ def test_the_dispatcher_lets_work_in_hand_finish(rig, series, settler, stage_wor
     leave.set()
     assert dispatcher.stop(SOON) is True
     assert states(rig, series) == [WorkState.DONE]
+
+
+def test_notices_go_one_by_one_and_only_those_of_the_channel(rig, settler, series):
+    added = [
+        NewWork(stage=stage, series_uid=series, generation=1, object_uid=str(number), destination=name)
+        for number, (stage, name) in enumerate(
+            [(Stage.NOTIFY, "desk"), (Stage.NOTIFY, "desk"), (Stage.NOTIFY, "hub"), (Stage.DELIVER, "desk")]
+        )
+    ]
+    rig.ledger.add_work(added, rig.clock.now)
+    carried = []
+
+    def carry(works):
+        carried.append([one.object_uid for one in works])
+        return [Outcome() for _ in works]
+
+    worker = NoticeWorker("desk", ledger=rig.ledger, settler=settler, clock=rig.clock, carry=carry, backoff=BACKOFF)
+    assert worker.name == "notify-desk"
+    assert [worker.step() for _ in range(3)] == [True, True, False]
+    assert carried == [["0"], ["1"]]

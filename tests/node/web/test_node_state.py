@@ -29,6 +29,7 @@ def site(tmp_path):
     services = Services(
         storage=made.storage,
         destinations=("pacs", "archive"),
+        channels=("cardiac-desk",),
         echo=echo,
         room=lambda: Room(free=4 << 30, total=100 << 30, reserve=5 << 30),
     )
@@ -87,6 +88,25 @@ def test_deliveries_to_a_destination_that_left_the_settings_are_seen(site):
     page = site.logged_in("vera").get("/node").text
     assert "old-pacs" in page
     assert "not in the settings any more" in page
+
+
+def test_notices_are_counted_by_channel_and_one_that_stopped_is_retried_as_other_letters(site):
+    letter = worked(site, Stage.NOTIFY, object_uid="17", destination="cardiac-desk")
+    site.ledger.park(letter, site.clock(), "the mail server refused the message (554)")
+    worked(site, Stage.NOTIFY, object_uid="17", destination="old-desk")
+    admin = site.logged_in("anna")
+    page = admin.get("/node").text
+    counted = page.partition('id="channels"')[2].partition("</section>")[0]
+    assert counted.index("cardiac-desk") < counted.index("old-desk") < counted.index("not in the settings any more")
+    assert '<td class="number bad">1</td>' in counted
+    assert "the mail server refused the message (554)" in page
+    assert send(admin, "/node/retry", work=str(letter.id)).headers["location"] == "/node?notice=retried"
+    assert '<td class="number bad">1</td>' not in admin.get("/node").text.partition('id="channels"')[2]
+
+
+def test_without_channels_the_page_says_nothing_of_notices(site):
+    site.app = make_site(Services(storage=site.storage), WebSettings(), site.clock)
+    assert 'id="channels"' not in site.logged_in("vera").get("/node").text
 
 
 def test_a_full_disk_is_said(site):
