@@ -10,7 +10,7 @@ from typing import Final
 from node.domain.errors import Malformed
 from node.intake.parsed import quoted
 
-_PLAIN: Final = re.compile(r"[+-]?[0-9]{1,12}(?:[.,][0-9]{0,12})?(?:[eE][+-]?[0-9]{1,2})?")
+_PLAIN: Final = re.compile(r"[+-]?[0-9]{1,12}(?:[.,][0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?")
 _GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
 _LIMIT: Final = re.compile(r"[<>≤≥~]")
 _LETTERS: Final = re.compile(r"[0-9][OoIl]|[OoIl][0-9]")
