@@ -191,6 +191,19 @@ def test_scrolling_goes_down_the_body_and_stays_in_the_stack(visit, address, sit
     assert position.inner_text().startswith("Slice 11 of 48")
 
 
+def test_nothing_moves_while_the_slices_come(visit, address, site):
+    page = visit("vera")
+    page.add_init_script(
+        "window.shifts = []; new PerformanceObserver((list) => window.shifts.push(...list.getEntries()"
+        ".map((one) => one.value))).observe({ type: 'layout-shift', buffered: true })"
+    )
+    page.goto(f"{address}/cases/{site.drawn}")
+    settled(page)
+    page.keyboard.press("PageDown")
+    settled(page)
+    assert sum(page.evaluate("window.shifts")) < 0.01
+
+
 def test_windows_change_at_once_and_the_value_under_the_pointer_is_right(visit, address, site):
     page = visit("vera")
     page.goto(f"{address}/cases/{site.number}")
