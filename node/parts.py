@@ -192,4 +192,6 @@ def told_of_outcomes(settings: Settings) -> frozenset[str]:
 def disclosure(settings: Settings) -> Disclosure:
     """What they are told beside the outcome itself."""
     outcome = settings.outcome
-    return Disclosure(radpeer=outcome.radpeer, reviewer=outcome.name_reviewer, organization=outcome.verified_for.strip())
+    return Disclosure(
+        radpeer=outcome.radpeer, reviewer=outcome.name_reviewer, organization=outcome.verified_for.strip()
+    )
