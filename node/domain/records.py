@@ -117,12 +117,14 @@ class WrittenBack:
 class Released:
     """What becomes of the deliveries of a generation to one destination that were held, or ended without need.
 
-    Sent now; or ended; or held ``until`` then, None for ever.
+    Sent now; or ended; or held ``until`` then, None for ever. ``again`` takes back what a human read let go and what
+    has not left yet, and nothing else.
     """
 
     destination: str
     send: bool
     ended: bool = False
+    again: bool = False
     until: datetime | None = None
     reason: str = ""
 

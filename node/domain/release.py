@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from node.domain.tiers import Tier
 
@@ -15,6 +16,10 @@ class ReleasePolicy(StrEnum):
     IMMEDIATE = "immediate"
     AFTER_HUMAN_READ = "after_human_read"
     ON_DISAGREEMENT = "on_disagreement"
+
+
+OUT_OF_TIME: Final = "no human read came in time"
+"""Why something goes that waited long enough; whatever becomes of reads afterwards, it is not held again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,5 +64,5 @@ def _after_human_read(made_at: datetime, now: datetime, tier: Tier | None, longe
         return Release(send=True, reason="the human read has come")
     until = None if longest is None else made_at + longest
     if until is not None and now >= until:
-        return Release(send=True, reason="no human read came in time")
+        return Release(send=True, reason=OUT_OF_TIME)
     return Release(send=False, until=until, reason="held until the human read comes")

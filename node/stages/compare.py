@@ -22,13 +22,17 @@ from node.domain.read_history import StoredRead
 from node.domain.reading_json import loads
 from node.domain.records import Outcome, StoredReading
 from node.domain.tiers import Limits, Tier
-from node.domain.work import Work
+from node.domain.work import Work, WorkState
 from node.stages.release import Releaser
 from node.storage.storage import Storage
 
 Clock = Callable[[], datetime]
 
 _log = structlog.get_logger(__name__)
+_WITHDRAWN = (
+    "the human read was withdrawn or discarded: what was sent because of it stays sent; what has not left yet, "
+    "and what is made from now on, waits for another"
+)
 
 
 class Comparer:
@@ -75,10 +79,21 @@ class Comparer:
             return Outcome(reasons=("more slices have come since: the newer reading is compared",))
         human = ledger.effective_read(series.study_uid)
         if human is None:
-            return Outcome(reasons=("no human read has come",))
+            return self._without_read(work, series.study_uid)
         if not self._is_meant(work.series_uid, series.study_uid, human):
             return Outcome(reasons=("another series of the study is compared",))
         return self._compare(work, series.study_uid, reading, human)
+
+    def _without_read(self, work: Work, study_uid: str) -> Outcome:
+        """Nothing to compare: no read has come, or the one that was compared was taken back."""
+        before = self._storage.ledger.comparisons_of(study_uid)
+        if not any((one.series_uid, one.generation) == (work.series_uid, work.generation) for one in before):
+            return Outcome(reasons=("no human read has come",))
+        return Outcome(
+            state=WorkState.DECLINED,  # so that the page says why
+            reasons=(_WITHDRAWN,),
+            releases=self._releaser.after_withdrawal(self._clock()),
+        )
 
     def _compare(self, work: Work, study_uid: str, reading: StoredReading, human: StoredRead) -> Outcome:
         findings = loads(self._storage.outbox.read(reading.findings))

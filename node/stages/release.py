@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -47,6 +47,17 @@ class Releaser:
     def after_comparison(self, tier: Tier, now: datetime) -> tuple[Released, ...]:
         """What the comparison of a generation means to the deliveries of it."""
         return tuple(_released(name, self._decide(rule, now, now, tier), tier) for name, rule in self._rules.items())
+
+    def after_withdrawal(self, now: datetime) -> tuple[Released, ...]:
+        """The read that let deliveries go was taken back: those that have not left yet wait for the next one.
+
+        What has left cannot be called back.
+        """
+        held = ((name, self._decide(rule, now, now, None)) for name, rule in self._rules.items())
+        return tuple(
+            replace(_released(name, one, None), again=True, reason=f"{one.reason}; the one before was withdrawn")
+            for name, one in held
+        )
 
     def tick(self, now: datetime) -> int:
         """Let go of what has waited long enough; how many deliveries there were."""

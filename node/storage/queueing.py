@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, update
 
 from node.domain.errors import LeaseLost
 from node.domain.records import NewWork, Released, WorkRecord
+from node.domain.release import OUT_OF_TIME
 from node.domain.work import Stage, Work, WorkState
 from node.storage.columns import insert_once
 from node.storage.facts import decode_texts, encode_texts
@@ -17,6 +18,9 @@ from node.storage.tables import work
 
 FOREVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """When a hold without an end ends."""
+
+
+_NOT_BY_A_READ: Final = (encode_texts(()), encode_texts((OUT_OF_TIME,)))
 
 
 def add_work(connection: Connection, added: Iterable[NewWork], now: datetime) -> None:
@@ -63,19 +67,24 @@ def release_work(connection: Connection, subject: Work, released: Released, now:
 
     What has been ended without need is sent after all when a later comparison asks for it.
     """
-    waiting = (
+    waiting = [
         work.c.stage == Stage.DELIVER,
         work.c.series_uid == subject.series_uid,
         work.c.generation == subject.generation,
         work.c.destination == released.destination,
-        work.c.state.in_((WorkState.HELD, WorkState.DECLINED)),
-    )
+    ]
+    if released.again:
+        # without a reason: never held, such as what tells how a case was settled
+        waiting += [work.c.state == WorkState.PENDING, work.c.reasons.not_in(_NOT_BY_A_READ)]
+    else:
+        waiting.append(work.c.state.in_((WorkState.HELD, WorkState.DECLINED)))
     values: dict[str, Any] = {"reasons": encode_texts((released.reason,) if released.reason else ())}
     if released.send:
         values |= {"state": WorkState.PENDING, "attempts": 0, "not_before": now, "changed_at": now}
     elif released.ended:
         values |= {"state": WorkState.DECLINED, "changed_at": now}
     else:  # held as before: since when does not change
+        values |= {"changed_at": now} if released.again else {}
         values |= {"state": WorkState.HELD, "not_before": released.until or FOREVER}
     connection.execute(update(work).where(*waiting).values(values))
 

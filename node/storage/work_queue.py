@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, union_all, update
 
 from node.domain.faults import fault
 from node.domain.records import NewWork, Outcome, Released, WorkRecord
+from node.domain.release import OUT_OF_TIME
 from node.domain.work import Stage, Work, WorkState
 from node.storage.answers import record
 from node.storage.engine import Store
@@ -162,7 +163,8 @@ class WorkQueue(Store):
     def release_due(self, now: datetime) -> int:
         """Let go of what was held until now at most. How many deliveries there were."""
         due = and_(work.c.state == WorkState.HELD, work.c.not_before <= now)
-        freed = {"state": WorkState.PENDING, "not_before": now, "changed_at": now}
+        why = encode_texts((OUT_OF_TIME,))
+        freed = {"state": WorkState.PENDING, "not_before": now, "changed_at": now, "reasons": why}
         with self._database.reading() as connection:  # mostly there is nothing, and no turn to write is taken
             if connection.execute(select(work.c.id).where(due).limit(1)).first() is None:
                 return 0

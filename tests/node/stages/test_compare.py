@@ -8,10 +8,11 @@ import pytest
 
 from node.dicom.request import NodeIdentity, Role
 from node.domain.cases import CaseFilter, PageOf
-from node.domain.human_read import HumanRead, ReadScore, ReadSource, StudyKey
+from node.domain.human_read import HumanRead, ReadScore, ReadSource, ReadStatus, StudyKey
 from node.domain.policy import Policy
 from node.domain.read_history import ReadArrival, ReadState
 from node.domain.reading_json import loads
+from node.domain.records import Outcome
 from node.domain.release import ReleasePolicy
 from node.domain.tiers import Limits, Tier
 from node.domain.work import Stage
@@ -34,11 +35,12 @@ WANTED = dict.fromkeys(("at-once", *RULES), frozenset((Role.SR,)))
 IDENTITY = NodeIdentity(device_serial="SN-1", software_version="0.1.0", station_name="CALCIUM2R")
 
 
-def human(cac: float, version: int = 1) -> HumanRead:
+def human(cac: float, version: int = 1, status: ReadStatus = ReadStatus.FINAL) -> HumanRead:
     return HumanRead(
         source=ReadSource.API,
         source_id="r1",
         version=version,
+        status=status,
         study=StudyKey(accession="A1", patient_id="P1"),
         scores={"CAC": ReadScore(agatston=cac)},
     )
@@ -77,8 +79,8 @@ class Flow:
         self.rig.close(IMAGES)
         self.run()
 
-    def take(self, cac: float, version: int = 1):
-        recorded = self.intake.take(f"{cac} {version}".encode(), human(cac, version), "desk")
+    def take(self, cac: float, version: int = 1, status: ReadStatus = ReadStatus.FINAL):
+        recorded = self.intake.take(f"{cac} {version}".encode(), human(cac, version, status), "desk")
         self.run()
         return recorded
 
@@ -142,6 +144,33 @@ def test_after_a_set_time_it_goes_without_a_human_read(flow, rig) -> None:
     assert flow.releaser.tick(rig.clock.now) == 0
     rig.clock.advance(2)
     assert flow.releaser.tick(rig.clock.now) == 1
+    assert flow.deliveries() == {"at-once": "pending", "after": "pending", "flagged": "held"}
+
+
+def test_what_a_withdrawn_read_let_go_waits_again_unless_it_has_left(flow, rig) -> None:
+    flow.send()
+    flow.take(0.0)
+    sent = rig.claim(Stage.DELIVER, "after")
+    rig.finish(sent, Outcome())
+    flow.take(0.0, version=2, status=ReadStatus.WITHDRAWN)
+    assert flow.deliveries() == {"at-once": "pending", "after": "done", "flagged": "held"}
+    assert tiers(rig) == []
+    compared = [one for one in rig.ledger.series_work(sent.series_uid, 1) if one.work.stage is Stage.COMPARE]
+    assert [str(one.state) for one in compared] == ["declined"]
+    assert "stays sent" in compared[0].reasons[0]
+    flow.take(0.0, version=3)
+    assert flow.deliveries() == {"at-once": "pending", "after": "done", "flagged": "pending"}
+    assert tiers(rig) == [Tier.PRIORITY]
+
+
+def test_what_waited_long_enough_is_not_held_again_by_a_withdrawal(flow, rig) -> None:
+    flow.send()
+    rig.clock.advance(3601)
+    flow.releaser.tick(rig.clock.now)
+    flow.take(0.0)
+    flow.take(0.0, version=2, status=ReadStatus.WITHDRAWN)
+    assert flow.deliveries() == {"at-once": "pending", "after": "pending", "flagged": "held"}
+    flow.take(0.0, version=3, status=ReadStatus.PRELIMINARY)
     assert flow.deliveries() == {"at-once": "pending", "after": "pending", "flagged": "held"}
 
 
