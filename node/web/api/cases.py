@@ -18,6 +18,7 @@ from node.domain.review import LONGEST_COMMENT, Decision, Radpeer, ReviewOutcome
 from node.domain.tiers import Tier
 from node.web.accounts import Visitor
 from node.web.api.bodies import as_body, body_of
+from node.web.api.examples import DECISION
 from node.web.auth import Reviewer, Viewer
 from node.web.case_files import person, subject_of
 from node.web.house import House, house_of
@@ -147,7 +148,7 @@ def reveal(request: Request, visitor: Reviewer, number: int) -> CaseDetail:
 @router.post(
     "/{number}/decisions",
     status_code=201,
-    openapi_extra=as_body(_SCHEMA, "application/json"),
+    openapi_extra=as_body(_SCHEMA | {"examples": [DECISION]}, "application/json"),
     responses={409: {"description": "Somebody else has decided in the meantime"}},
 )
 def decide(
@@ -190,7 +191,7 @@ def _parsed(body: bytes) -> DecisionIn:
 
 
 def _case(house: House, number: int) -> Case:
-    found = house.ledger.case(number) if number < 1 << 31 else None
+    found = house.ledger.case(number) if 0 < number < 1 << 31 else None
     if found is None:
         raise HTTPException(404, "There is no case of this number.")
     return found

@@ -18,6 +18,7 @@ from node.intake.json_reads import SCHEMA, read_json
 from node.intake.parsed import Parsed
 from node.web.accounts import Visitor
 from node.web.api.bodies import as_body, body_of
+from node.web.api.examples import READ, REPORT, TABLE
 from node.web.api.problems import Problem
 from node.web.auth import Reviewer
 from node.web.house import house_of
@@ -35,14 +36,11 @@ _READ_BODY: Final = as_body(
     },
     "application/json",
 )
-_READ_BODY["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+_READ_BODY["requestBody"]["content"]["application/json"]["example"] = READ
+_READ_BODY["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}, "example": TABLE}
 _FHIR_BODY: Final = as_body({"type": "object", "required": ["resourceType"]}, *_FHIR_TYPES)
-_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "Every read was here already, with the same content: nothing changed"},
-    202: {"description": "Kept, but at least one read is in quarantine: see its reason"},
-    409: {"description": "A version that was here already came with other content; it is kept in quarantine"},
-    422: {"description": "Not taken: every fault, nothing is stored"},
-}
+for _content in _FHIR_BODY["requestBody"]["content"].values():
+    _content["example"] = REPORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +56,20 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenReads:
-    """What became of every read in the body, in its order."""
+    """What became of every read in the body, in its order; ``notes`` say what was put up with."""
 
     reads: Sequence[Taken]
     notes: Sequence[str]
+
+
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": TakenReads, "description": "Every read was here already, with the same content: nothing changed"},
+    202: {"model": TakenReads, "description": "Kept, but at least one read is in quarantine: see its reason"},
+    409: {
+        "model": TakenReads,
+        "description": "A version that was here already came with other content; it is kept in quarantine",
+    },
+}
 
 
 @router.post("/reads", status_code=201, openapi_extra=_READ_BODY, responses=_ANSWERS)

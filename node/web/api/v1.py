@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from node.web.api import cases, reads, state
 from node.web.api.bodies import paced
+from node.web.api.examples import FAULT
 from node.web.api.problems import PROBLEM_TYPE, SCHEMA
 from node.web.auth import Viewer
 from node.web.house import house_of
@@ -31,6 +32,19 @@ _SECURITY: Final = {
         "description": "A log-in on the page; requests that change something need the header X-CSRF-Token as well.",
     },
 }
+_FAULTS: Final[Mapping[str, str]] = {
+    "400": "The body is empty, or the request could not be understood",
+    "401": "No token, or none that is known and still good",
+    "403": "The role is too low, or a log-in on the page came without its X-CSRF-Token",
+    "404": "There is no such thing here",
+    "413": "More was sent than is taken",
+    "415": "The body is of a type that is not taken",
+    "422": "A parameter or the body is wrong: every fault is named, and nothing is stored",
+    "429": "This token asks more often than ten times a second; Retry-After says how long to wait",
+    "500": "A fault in this software; it is logged",
+    "503": "The ledger is busy or its disk is full: try again",
+}
+_OF_BODIES: Final = frozenset(("400", "413", "415"))
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
 
@@ -72,9 +86,16 @@ def _answer_faults(operation: dict[str, Any]) -> None:
     answers = operation["responses"]
     if "HTTPValidationError" in str(answers.get("422", "")):
         del answers["422"]
-    told = {"description": "Refused, with every reason", "content": {PROBLEM_TYPE: {"schema": _ref()}}}
-    answers["4XX"] = told
-    answers["503"] = told | {"description": "The ledger is busy or its disk is full: nothing was changed"}
+    content = {PROBLEM_TYPE: {"schema": _ref(), "example": FAULT}}
+    named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
+    for status, words in _FAULTS.items():
+        if (status in _OF_BODIES and "requestBody" not in operation) or (status == "404" and not named):
+            continue
+        answers.setdefault(status, {"description": words})
+    for status, answer in answers.items():
+        if not status.startswith("2"):
+            answer.setdefault("content", content)
+    operation["responses"] = dict(sorted(answers.items()))
 
 
 def _ref() -> dict[str, str]:
