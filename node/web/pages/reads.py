@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Form, HTTPException, UploadFile
+from fastapi import Path as PathPart
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,6 +41,7 @@ _NOTICES: Final[Mapping[str, str]] = {
 }
 _BLIND: Final = "scores not shown: you are still to read its study blind"
 _MOST_OBJECTS: Final = 25
+_Number = Annotated[int, PathPart(ge=1, lt=1 << 31)]
 _Short = Annotated[str, Form(max_length=200)]
 
 
@@ -60,14 +62,14 @@ def waiting(request: Request, visitor: Reviewer, notice: str = "", accession: st
 
 
 @router.post("/{number}/assign")
-def assign(request: Request, visitor: Reviewer, number: int, study_uid: _Short) -> Response:
+def assign(request: Request, visitor: Reviewer, number: _Number, study_uid: _Short) -> Response:
     """Give a read to a study."""
     house_of(request).ledger.assign_read(number, study_uid.strip(), visitor.name, house_of(request).clock())
     return go("/reads", notice="assigned")
 
 
 @router.post("/{number}/discard")
-def discard(request: Request, visitor: Reviewer, number: int, reason: _Short = "") -> Response:
+def discard(request: Request, visitor: Reviewer, number: _Number, reason: _Short = "") -> Response:
     """Set a read aside, with the reason."""
     if not reason.strip():
         return _page(request, visitor, error="Say why the read is discarded: whoever looks for it will want to know.")

@@ -155,3 +155,12 @@ def test_objects_that_could_not_be_taken_are_listed_with_every_reason(site, brow
     assert "Accession A1" in page
     assert "another orientation" in page
     assert "&lt;b&gt;many" in page
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999", "-99999999999999999999"])
+def test_a_number_that_no_read_has_is_not_found(browser, number):
+    for path, fields in (
+        (f"/reads/{number}/assign", {"study_uid": "1.2"}),
+        (f"/reads/{number}/discard", {"reason": "x"}),
+    ):
+        assert send(browser, path, **fields).status_code == 404
