@@ -11,6 +11,7 @@ from pathlib import Path
 
 from model.bundle import default_bundle, load_bundle
 from model.reader import Reader, use_threads
+from node.destination_settings import Destination
 from node.dicom.listener import AllowedPeer, Limits, ListenerConfig
 from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
@@ -22,7 +23,8 @@ from node.intake.fhir_reads import FhirSite
 from node.intake.hl7_reads import Hl7Site
 from node.intake.mllp import MllpConfig
 from node.offline import OfflineReader
-from node.settings import Destination, ScpSettings, Settings, SettingsError
+from node.scp_settings import ScpSettings
+from node.settings import Settings, SettingsError
 from node.stages.deliver import Transport
 from node.stages.human_objects import ObjectRules
 from node.stages.release import ReleaseRule

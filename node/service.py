@@ -16,6 +16,7 @@ import structlog
 from model.reader import Reader
 from node import parts
 from node.channels import notice_rules, told_tiers, way_to
+from node.destination_settings import Destination
 from node.dicom.listener import Listener
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
@@ -25,7 +26,7 @@ from node.domain.work import Backoff, Stage
 from node.intake.mllp import MllpListener
 from node.notify_settings import ChannelSettings
 from node.page import page_server
-from node.settings import Destination, Settings
+from node.settings import Settings
 from node.stages.assemble import Assembler
 from node.stages.compare import Comparer
 from node.stages.deliver import Deliverer

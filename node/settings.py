@@ -7,21 +7,17 @@ the environment itself.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -31,12 +27,13 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NoJson
 
+from node.destination_settings import Destination
 from node.domain.policy import Policy, SeriesPolicy
-from node.domain.release import ReleasePolicy
 from node.domain.tiers import Limits
 from node.notify_settings import NotifySettings, apart_from_destinations
 from node.outcome_settings import OutcomeSettings
 from node.reads_settings import FhirSettings, Hl7Settings, ReadsSettings
+from node.scp_settings import ScpSettings
 from node.setting_sources import (
     PREFIX,
     Environment,
@@ -45,51 +42,15 @@ from node.setting_sources import (
     only_known,
     own_environment,
     read_toml,
-    secret_from,
     unknown_names,
 )
+from node.setting_types import Part, Seconds
+from node.web_settings import WebSettings
 
 __all__ = ["Settings", "SettingsError"]
 
-AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86400)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AllowedPeer(_Part):
-    """A sender that may open an association: its AE title, and the addresses it may come from."""
-
-    ae_title: AeTitle = Field(description="Calling AE title of the sender.")
-    host: str | None = Field(default=None, description="Address or network (CIDR) it may come from; empty: any.")
-
-    @field_validator("host")
-    @classmethod
-    def _network(cls, host: str | None) -> str | None:
-        if host is not None:
-            ipaddress.ip_network(host, strict=False)
-        return host
-
-
-class ScpSettings(_Part):
-    """The listener that scanners and PACS send to."""
-
-    ae_title: AeTitle = Field(default="CALCIUM2R", description="AE title of the node.")
-    host: str = Field(default="0.0.0.0", description="Address to listen on.")  # noqa: S104 - scanners are other hosts
-    port: Port = Field(default=11112, description="Port to listen on.")
-    allow: tuple[AllowedPeer, ...] = Field(
-        default=(),
-        description="Senders that may connect, each an AE title and an address or network; empty: any (said at start).",
-    )
-    accept_any_called: bool = Field(default=False, description="Answer to any called AE title, not only the node's.")
-    maximum_associations: int = Field(default=32, ge=1, le=1000, description="Associations served at once.")
-    idle_seconds: Seconds = Field(default=60, description="An association idle for so long is aborted.")
-
-
-class StorageSettings(_Part):
+class StorageSettings(Part):
     """Where files and the ledger are."""
 
     root: Path = Field(
@@ -108,7 +69,7 @@ class StorageSettings(_Part):
         return f"sqlite:///{self.root.absolute() / 'ledger.sqlite'}"
 
 
-class SeriesSettings(_Part):
+class SeriesSettings(Part):
     """When a series counts as complete."""
 
     quiet_seconds: Seconds = Field(
@@ -125,7 +86,7 @@ class SeriesSettings(_Part):
         )
 
 
-class ReaderSettings(_Part):
+class ReaderSettings(Part):
     """How scans are read."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the network runs.")
@@ -134,57 +95,7 @@ class ReaderSettings(_Part):
     threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0: as many as cores.")
 
 
-Role = Literal["seg", "sr", "report", "summary"]
-
-
-class Destination(_Part):
-    """One place that answers are sent to."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(description="Its name in status and logs.")
-    kind: Literal["dimse", "dicomweb"] = Field(default="dimse", description="C-STORE or STOW-RS.")
-    ae_title: AeTitle | None = Field(default=None, description="Called AE title (dimse).")
-    host: str | None = Field(default=None, description="Host name or address (dimse).")
-    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Port (dimse).")
-    url: str | None = Field(default=None, description="Base URL of the DICOMweb service (dicomweb).")
-    username: str | None = Field(default=None, description="User for HTTP basic authentication (dicomweb).")
-    password: SecretStr | None = Field(default=None, description="Its password (dicomweb).")
-    password_file: Path | None = Field(default=None, description="File that holds the password (dicomweb).")
-    send: tuple[Role, ...] = Field(default=("seg", "sr", "summary"), description="What it gets; also `report`.")
-    release: ReleasePolicy = Field(
-        default=ReleasePolicy.IMMEDIATE,
-        description="When it gets it: `immediate`, `after_human_read`, or `on_disagreement` (only what is flagged).",
-    )
-    release_after_hours: Annotated[float, Field(gt=0, le=8760)] | None = Field(
-        default=None, description="`after_human_read` waits so long at most; empty: until a human read comes."
-    )
-    outcome: bool = Field(default=False, description="Told how flagged cases are settled, by a new version of `sr`.")
-    attempts: int = Field(default=40, ge=1, description="Attempts before an object becomes a dead letter.")
-    first_retry_seconds: Seconds = Field(default=2, description="Delay after the first failed attempt; then doubled.")
-    most_retry_seconds: Seconds = Field(default=600, description="Longest delay between attempts.")
-    timeout_seconds: Seconds = Field(default=30, description="How long to wait for the other side.")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        needed = ("ae_title", "host", "port") if self.kind == "dimse" else ("url",)
-        missing = [name for name in needed if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
-        if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ValueError("url must start with http:// or https://")
-        if self.release_after_hours is not None and self.release is not ReleasePolicy.AFTER_HUMAN_READ:
-            raise ValueError("release_after_hours belongs to release = 'after_human_read'")
-        if self.outcome and "sr" not in self.send:
-            raise ValueError("the outcome is a new version of the sr: outcome = true needs it in send")
-        return self
-
-    def secret(self) -> str | None:
-        """The password, from its file if one is named. Raises SettingsError if the file cannot be read."""
-        if self.password_file is not None:
-            return secret_from(self.password_file)
-        return None if self.password is None else self.password.get_secret_value()
-
-
-class SiteSettings(_Part):
+class SiteSettings(Part):
     """How the node names itself in what it sends."""
 
     qualification: Literal["RESEARCH", "PRODUCT"] = Field(
@@ -193,46 +104,7 @@ class SiteSettings(_Part):
     station_name: Annotated[str, Field(max_length=16)] = Field(default="", description="Station name in the objects.")
 
 
-class WebSettings(_Part):
-    """The page for people: worklist, cases, statistics, the node's state."""
-
-    enabled: bool = Field(default=True, description="Whether `serve` serves the page.")
-    host: str = Field(default="127.0.0.1", description="Address the page listens on.")
-    port: Port = Field(default=8042, description="Port of the page.")
-    title: Annotated[str, Field(min_length=1, max_length=60)] = Field(
-        default="Calcium second reader", description="What the page calls itself."
-    )
-    viewer_url: str = Field(
-        default="",
-        description="Where a study opens in the site's viewer, with `{study_uid}` or `{accession}` in it; "
-        "empty: no link.",
-    )
-    session_hours: float = Field(default=10, gt=0, le=168, description="A log-in ends after so long.")
-    idle_minutes: float = Field(default=30, gt=0, le=1440, description="A log-in ends when unused for so long.")
-    secure_cookies: bool = Field(
-        default=False, description="Cookies travel over TLS only, whatever the request came by; set it behind a proxy."
-    )
-    trusted_proxies: tuple[str, ...] = Field(
-        default=(), description="Addresses of proxies whose word on client and scheme is taken; empty: none."
-    )
-
-    @field_validator("viewer_url")
-    @classmethod
-    def _template(cls, url: str) -> str:
-        if not url:
-            return url
-        if not url.startswith(("http://", "https://")):
-            raise ValueError("it must start with http:// or https://")
-        try:
-            filled = url.format(study_uid="1.2.3", accession="A1")
-        except (KeyError, IndexError, ValueError, AttributeError):
-            raise ValueError("only {study_uid} and {accession} can stand in braces") from None
-        if filled == url:
-            raise ValueError("it names no study: {study_uid} or {accession} is needed")
-        return url
-
-
-class LogSettings(_Part):
+class LogSettings(Part):
     """What is logged, and how."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -34,7 +34,6 @@ from node.domain.series import Peer
 from node.domain.studies import StudyFacts
 from node.domain.tiers import Limits
 from node.domain.work import Stage
-from node.settings import WebSettings
 from node.stages.intake import Intake
 from node.stages.labels_file import pack_labels
 from node.stages.receive import Receiver
@@ -43,6 +42,7 @@ from node.storage.comparisons_book import record_comparison
 from node.web import passwords
 from node.web.services import Services
 from node.web.site import make_site
+from node.web_settings import WebSettings
 from tests.dicom_series import Style, ct_series, wire_bytes
 from tests.node.rig import request_of
 from tests.web_site import PASSWORD, WebSite

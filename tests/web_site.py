@@ -22,7 +22,6 @@ from node.domain.records import Kept
 from node.domain.review import Decision, Radpeer, ReviewOutcome
 from node.domain.studies import StudyFacts
 from node.domain.tiers import Limits
-from node.settings import WebSettings
 from node.storage.comparisons_book import record_comparison
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
@@ -32,6 +31,7 @@ from node.storage.storage import Storage
 from node.web import passwords
 from node.web.services import Services
 from node.web.site import make_site
+from node.web_settings import WebSettings
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse battery"  # noqa: S105 - of made-up users

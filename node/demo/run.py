@@ -16,22 +16,17 @@ from node.demo.humans import ReadResult, read_by_human
 from node.demo.patients import DemoPatient
 from node.demo.pictures import write_picture
 from node.demo.stand_ins import Arrived, Scan, StandInPacs, push, scan_of
+from node.destination_settings import Destination
 from node.domain.errors import NodeError
 from node.domain.findings import REGIONS, Findings
 from node.domain.reading_json import loads
 from node.reads_settings import Hl7Settings
+from node.scp_settings import ScpSettings
 from node.service import Node
-from node.settings import (
-    Destination,
-    LogSettings,
-    ScpSettings,
-    SeriesSettings,
-    Settings,
-    StorageSettings,
-    WebSettings,
-)
+from node.settings import LogSettings, SeriesSettings, Settings, StorageSettings
 from node.stages.labels_file import unpack_labels
 from node.storage.spool import Outbox
+from node.web_settings import WebSettings
 
 _PATIENCE_SECONDS = 120.0
 _WITH_CALCIUM = 3  # SEG, SR, summary

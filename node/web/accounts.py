@@ -18,10 +18,10 @@ from typing import Final
 
 from node.domain.errors import Refused
 from node.domain.people import Role, User
-from node.settings import WebSettings
 from node.storage.ledger import Ledger
 from node.web import passwords
 from node.web.attempts import lock_after
+from node.web_settings import WebSettings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _EXTEND_AFTER: Final = timedelta(seconds=60)

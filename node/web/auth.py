@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from node.domain.people import Role
-from node.settings import WebSettings
 from node.web.accounts import Visitor
 from node.web.house import house_of
+from node.web_settings import WebSettings
 
 API: Final = "/api/"
 CSRF_FIELD: Final = "csrf"

@@ -10,11 +10,11 @@ from typing import cast
 from jinja2 import Environment
 from starlette.requests import Request
 
-from node.settings import WebSettings
 from node.storage.ledger import Ledger
 from node.web.accounts import Accounts
 from node.web.attempts import AddressBudget
 from node.web.services import Services
+from node.web_settings import WebSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

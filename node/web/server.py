@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from node.domain.errors import Refused
-from node.settings import WebSettings
+from node.web_settings import WebSettings
 
 _GRACE_SECONDS: Final = 2.0
 _START_SECONDS: Final = 10.0

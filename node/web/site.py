@@ -11,7 +11,6 @@ from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
-from node.settings import WebSettings
 from node.web.accounts import Accounts
 from node.web.api import v1
 from node.web.attempts import AddressBudget
@@ -21,6 +20,7 @@ from node.web.house import House
 from node.web.pages import account, audit, case, login, node_state, pictures, reads, statistics, tokens, users, worklist
 from node.web.rendering import FOLDER, make_templates
 from node.web.services import Services
+from node.web_settings import WebSettings
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     login.router,

@@ -32,7 +32,6 @@ from node.domain.findings import LesionFinding
 from node.domain.human_read import CORONARIES, HumanRead, ReadScore, ReadSource, StudyKey
 from node.domain.people import Role
 from node.domain.tiers import Limits, Tier
-from node.settings import WebSettings
 from node.storage.case_blocks import refresh_all
 from node.storage.comparisons_book import WEIGHT
 from node.storage.ledger import Ledger
@@ -44,6 +43,7 @@ from node.storage.storage import Storage
 from node.web.accounts import Accounts
 from node.web.services import Services
 from node.web.site import make_site
+from node.web_settings import WebSettings
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 Vessels = dict[str, float]

@@ -9,12 +9,12 @@ import pytest
 from node.domain.people import Role
 from node.intake.code_map import CodeMap
 from node.intake.fhir_reads import FhirSite
-from node.settings import WebSettings
 from node.stages.intake import Intake
 from node.web.accounts import sha256_of
 from node.web.api.bodies import MOST_BYTES
 from node.web.services import Services
 from node.web.site import make_site
+from node.web_settings import WebSettings
 from tests.web_site import WebSite
 
 STUDY = "1.2.1"

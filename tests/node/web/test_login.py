@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from node.domain.people import Role
-from node.settings import WebSettings
 from node.web.accounts import sha256_of
+from node.web_settings import WebSettings
 from tests.web_site import PASSWORD, WebSite, field_of, log_in, send
 
 NEW = "a quite different sentence"

@@ -9,9 +9,9 @@ from node.domain.findings import ModelIdentity
 from node.domain.people import Role
 from node.domain.records import NewWork, Outcome
 from node.domain.work import Stage, WorkState
-from node.settings import WebSettings
 from node.web.services import LoadedModel, Room, Services
 from node.web.site import make_site
+from node.web_settings import WebSettings
 from tests.node.storage.builders import a_file, a_peer, an_instance
 from tests.web_site import WebSite, send
 

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from node.domain.errors import Refused
-from node.settings import WebSettings
 from node.web.server import PageServer
+from node.web_settings import WebSettings
 from tests.web_site import WebSite
 
 
