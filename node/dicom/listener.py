@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from io import BytesIO
 from typing import cast
@@ -25,6 +24,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
 
 from node.dicom.acceptor import AllowedPeer, BoundedServer, Connections, Limits
+from node.dicom.association import Closed, NoTally, StoreRequest, Tally
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.headers import identity_of
@@ -41,14 +41,6 @@ _LAST_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 
 
-class Closed(StrEnum):
-    """How an association ended."""
-
-    RELEASED = "released"
-    ABORTED = "aborted"  # by an A-ABORT of either side
-    LOST = "lost"  # the connection broke or fell silent
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerConfig:
     """Where to listen, as whom, to whom. An empty ``allow`` is everyone; port 0 takes a free one."""
@@ -59,16 +51,6 @@ class ListenerConfig:
     allow: tuple[AllowedPeer, ...] = ()
     accept_any_called: bool = False
     limits: Limits = field(default_factory=Limits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreRequest:
-    """A C-STORE request, without its data set."""
-
-    sop_class_uid: str
-    sop_uid: str
-    transfer_syntax_uid: str
-    peer: Peer
 
 
 def _nothing(*_: object) -> None:
@@ -88,6 +70,8 @@ class Listener:
     on_opened, on_closed
         Called once each for every association that was accepted; ``on_closed`` never before its last ``on_store``
         has returned.
+    tally
+        Counts associations and answers.
 
     """
 
@@ -98,11 +82,13 @@ class Listener:
         *,
         on_opened: Callable[[Peer], None] = _nothing,
         on_closed: Callable[[Peer, Closed], None] = _nothing,
+        tally: Tally | None = None,
     ) -> None:
         self._config = config
         self._on_store = on_store
         self._on_opened = on_opened
         self._on_closed = on_closed
+        self._tally = tally or NoTally()
         self._lock = threading.Lock()
         self._peers: dict[Association, Peer] = {}
         self._ends: dict[Association, Closed] = {}
@@ -199,6 +185,7 @@ class Listener:
         except Exception as error:  # noqa: BLE001 - the library would log it and let the peer in
             log.error("an association could not be judged and is rejected: %s", type(error).__name__)  # noqa: TRY400 - text
             refusal = (2, 1, 1)
+        self._tally.association(refusal)
         if refusal is not None:
             event.assoc.acse.send_reject(*refusal)
             event.assoc.is_rejected = True
@@ -257,7 +244,9 @@ class Listener:
             peer = self._peers.get(event.assoc)
             self._storing.add(event.assoc)
         try:
-            return self._answer(event, peer)
+            answer = self._answer(event, peer)
+            self._tally.answered(int(answer.Status))
+            return answer
         finally:
             with self._lock:
                 self._storing.discard(event.assoc)
