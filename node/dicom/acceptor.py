@@ -3,113 +3,26 @@
 from __future__ import annotations
 
 import logging
-import queue
 import socket
 import threading
 import time
-from dataclasses import dataclass
-from functools import partial
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterable
 from socketserver import TCPServer
 from typing import Any, cast
 
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
-from node.dicom.contexts import ACCEPTED_CLASSES
+from node.dicom.framing import hang_up, tell_busy
+from node.dicom.guards import guard, prepare
+from node.dicom.limits import AllowedPeer, Limits
+from node.dicom.lobby import Lobby
+
+__all__ = ["AllowedPeer", "BoundedServer", "Connections", "Limits", "abort_all", "prepare"]
 
 log = logging.getLogger(__name__)
 
-_STORAGE_UIDS = frozenset(sop_class.uid for sop_class in ACCEPTED_CLASSES)
-_LONGEST_REQUEST = 1 << 20  # an A-ASSOCIATE-RQ knows no negotiated length; 128 contexts stay well below this
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What peers may ask of the listener.
-
-    Attributes
-    ----------
-    associations
-        Established at one time; one more is rejected as 'local limit exceeded', transient.
-    strangers
-        Connections at one time that have not asked for an association yet; one more is closed.
-    pdu_bytes
-        Longest PDU, as negotiated (PS3.8 D.1).
-    instance_bytes
-        Longest data set; a longer one ends its association.
-    acse_seconds
-        Time a new connection has to ask for an association.
-    idle_seconds
-        Silence after which an association is aborted, also in the middle of a PDU.
-
-    """
-
-    associations: int = 32
-    strangers: int = 64
-    pdu_bytes: int = 128 * 1024
-    instance_bytes: int = 1 << 30
-    acse_seconds: float = 15.0
-    idle_seconds: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllowedPeer:
-    """A peer that may associate: its AE title, and the network (CIDR) or address it calls from; "" is any.
-
-    Raises
-    ------
-    ValueError
-        If ``host`` is neither an address nor a network: a name could not be checked when it matters.
-
-    """
-
-    ae_title: str = ""
-    host: str = ""
-
-    def __post_init__(self) -> None:
-        if self.host:
-            ip_network(self.host, strict=False)
-
-    def admits(self, calling: str, address: str) -> bool:
-        """Whether a caller is this peer."""
-        if self.ae_title and self.ae_title != calling:
-            return False
-        from_where = ip_address(address)
-        from_where = getattr(from_where, "ipv4_mapped", None) or from_where  # how a dual-stack socket shows IPv4
-        return not self.host or from_where in ip_network(self.host, strict=False)
-
-
-class BoundedServer(ThreadedAssociationServer):
-    """An association server with a longer queue and a bound on silent connections."""
-
-    request_queue_size = 128
-    most_connections = 96
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - socketserver's types
-        """Whether to talk to a new connection at all."""
-        return len(self.active_associations) < self.most_connections
-
-    def stop_accepting(self) -> None:
-        """Close the listening socket; running associations go on."""
-        TCPServer.shutdown(self)
-        self.server_close()
-
-
-def serve_at_once(association: Association) -> None:
-    """Let an acceptor's C-STOREs be served without a wait."""
-    association.dimse.msg_queue = _ServedAtOnce(association)
-
-
-def prepare(association: Association, limits: Limits) -> None:
-    """Set up a new connection: no delayed segments, a time-out for every read, reads of bounded size."""
-    wrapped = cast("AssociationSocket", association.dul.socket)
-    raw = cast("socket.socket", wrapped.socket)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    raw.settimeout(limits.idle_seconds)
-    setattr(wrapped, "recv", partial(_receive, wrapped, limits))  # noqa: B010 - a method, on purpose
+_SPARE = 2  # of an address: an association that ends and the one that follows it may overlap
 
 
 class Connections:
@@ -128,8 +41,14 @@ class Connections:
         wrapped = cast("AssociationSocket", association.dul.socket)
         with self._lock:
             self._open[association] = cast("socket.socket", wrapped.socket)
-        prepare(association, limits)
-        serve_at_once(association)
+        guard(association, limits)
+
+    def full(self, address: str, limits: Limits) -> bool:
+        """Whether there are so many that another is not even looked at, of the address or in all."""
+        with self._lock:
+            served = [one.requestor.address for one in self._open if not _over(one)]
+        in_all = limits.associations + limits.strangers
+        return len(served) >= in_all or served.count(address) >= _SPARE * limits.per_address
 
     def close_dead(self) -> None:
         """Close the sockets that nobody serves any more."""
@@ -149,64 +68,51 @@ class Connections:
             left = list(self._open.values())
             self._open.clear()
         for each in left:
-            each.close()
+            hang_up(each)  # which also wakes a thread that reads from it
+
+
+class BoundedServer(ThreadedAssociationServer):
+    """An association server with a longer queue, whose connections wait in a lobby until they have asked."""
+
+    request_queue_size = 128
+    lobby: Lobby
+    connections: Connections
+    limits: Limits
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's types
+        """A new connection: nothing is spent on it until it asks for an association."""
+        self.lobby.enter(request, client_address)
+
+    def open(self, connections: Connections, limits: Limits) -> None:
+        """Be ready to serve; before that, nothing may be accepted."""
+        self.connections, self.limits = connections, limits
+        self.lobby = Lobby(limits, self._seat)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's types
+        """Say that a connection could not be served, without what the library would print."""
+        log.error("a connection could not be served")
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket and whoever has not asked; running associations go on."""
+        TCPServer.shutdown(self)
+        self.server_close()
+        self.lobby.close()
+
+    def _seat(self, connection: socket.socket, address: Any) -> None:  # noqa: ANN401 - socketserver's type
+        if self.connections.full(str(address[0]), self.limits):
+            tell_busy(connection)
+            hang_up(connection)
+            return
+        super().process_request(connection, address)
+
+
+def abort_all(associations: Iterable[Association]) -> None:
+    """Tell everybody at once, and wait for nobody: a thread that reads would be waited for until its time-out."""
+    for association in associations:
+        if association.is_established:
+            association.abort(block=False)
+        association._kill = True  # noqa: SLF001 - kill() waits
 
 
 def _over(thread: threading.Thread) -> bool:
     return thread.ident is not None and not thread.is_alive()
-
-
-class _ServedAtOnce(queue.Queue[Any]):
-    """The queue of decoded messages, where a C-STORE need not wait for the association's thread to look.
-
-    That thread looks once a millisecond and the network thread sends what it is given at its next look; serving from
-    the network thread saves both waits. Everything else, and whatever comes before the association is established,
-    goes the library's way.
-    """
-
-    def __init__(self, association: Association) -> None:
-        super().__init__()
-        self._association = association
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002 - queue's
-        """Serve a C-STORE, or queue."""
-        context_id, message = item
-        context = self._association._accepted_cx.get(context_id)  # noqa: SLF001 - the library has no other way in
-        if context is None or not self._association.is_established or not _is_storage(message):
-            super().put(item, block, timeout)
-            return
-        try:
-            StorageServiceClass(self._association).SCP(message, context)
-        except Exception as error:  # noqa: BLE001 - of the library; the network thread must live to tell the peer
-            log.error("a C-STORE could not be answered: %s", type(error).__name__)  # noqa: TRY400 - the text may quote data
-            self._association.abort(block=False)
-
-
-def _is_storage(message: object) -> bool:
-    return isinstance(message, C_STORE) and message.is_valid_request and message.AffectedSOPClassUID in _STORAGE_UIDS
-
-
-def _receive(wrapped: AssociationSocket, limits: Limits, count: int) -> bytearray:
-    """``count`` bytes, or fewer if the peer hung up; in large reads, where the library asks for 4 KiB at a time.
-
-    An error here ends the connection.
-    """
-    if count > max(limits.pdu_bytes, _LONGEST_REQUEST):
-        raise OSError(f"a PDU of {count} bytes is too long")
-    incoming = getattr(wrapped.assoc.dimse.message, "data_set", None)
-    if incoming is not None and incoming.tell() > limits.instance_bytes:
-        log.error("a data set is longer than %d bytes: its association is ended", limits.instance_bytes)
-        raise OSError("the data set is too long")
-    raw = wrapped.socket
-    if raw is None:
-        raise OSError("the connection is closed")
-    buffer = bytearray(count)
-    got = 0
-    with memoryview(buffer) as view:
-        while got < count:
-            read = raw.recv_into(view[got:])
-            if not read:
-                break
-            got += read
-    del buffer[got:]
-    return buffer

@@ -23,11 +23,12 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
 
-from node.dicom.acceptor import AllowedPeer, BoundedServer, Connections, Limits
+from node.dicom.acceptor import AllowedPeer, BoundedServer, Connections, Limits, abort_all
 from node.dicom.association import Closed, NoTally, StoreRequest, Tally
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.headers import identity_of
+from node.dicom.places import Places
 from node.dicom.statuses import Status, comment_on, mismatch, status_of
 from node.domain.identity import short
 from node.domain.series import Peer
@@ -97,6 +98,7 @@ class Listener:
         self._server: BoundedServer | None = None
         self._threads: list[threading.Thread] = []
         self._connections = Connections()
+        self._places = Places(config.limits)
 
     @property
     def port(self) -> int:
@@ -142,8 +144,7 @@ class Listener:
         self._stopping.set()
         while self._storing and time.monotonic() < until + grace_seconds:
             time.sleep(0.02)
-        for association in server.active_associations:
-            association.abort()
+        abort_all(server.active_associations)
         for thread in self._threads:
             thread.join(timeout=5)
         self._threads.clear()
@@ -158,7 +159,7 @@ class Listener:
         entity.acse_timeout = limits.acse_seconds
         entity.dimse_timeout = limits.idle_seconds
         entity.network_timeout = limits.idle_seconds
-        entity.maximum_associations = 1 << 16  # silent connections count there; _admit counts associations
+        entity.maximum_associations = 1 << 16  # connections that end count there; Places counts associations
         for sop_class in ACCEPTED_CLASSES:
             entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
         entity.add_supported_context(VERIFICATION)
@@ -175,7 +176,7 @@ class Listener:
             "BoundedServer",
             entity.make_server((config.host, config.port), evt_handlers=handlers, server_class=BoundedServer),
         )
-        server.most_connections = limits.associations + limits.strangers
+        server.open(self._connections, limits)
         return server
 
     def _admit(self, event: Event) -> None:
@@ -201,7 +202,7 @@ class Listener:
             refusal, why = (1, 1, 7), "called AE title not recognised"
         elif allow and not any(peer.admits(calling, address) for peer in allow):
             refusal, why = (1, 1, 3), "calling AE title not recognised"
-        elif self._stopping.is_set() or self.open_associations >= self._config.limits.associations:
+        elif self._stopping.is_set() or not self._places.take(association):
             refusal, why = (2, 3, 2), "local limit exceeded"
         else:
             return None
@@ -230,6 +231,7 @@ class Listener:
                 return
             peer = self._peers.pop(association, None)
             self._ends.pop(association, None)
+        self._places.leave(association)
         if peer is None:
             return
         if how is not Closed.RELEASED:
