@@ -11,6 +11,7 @@ from node.commands import operate
 from node.commands.demo import demo
 from node.commands.notify import notify
 from node.commands.reads import reads
+from node.commands.retention import retention
 from node.commands.score import score
 from node.commands.send import send
 from node.commands.user import user
@@ -21,7 +22,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-for command in (operate.serve, score, demo, operate.check, send, operate.status, operate.retry, operate.backup):
+for command in (
+    operate.serve,
+    score,
+    demo,
+    operate.check,
+    send,
+    operate.status,
+    operate.retry,
+    operate.backup,
+    retention,
+):
     app.command()(command)
 app.add_typer(operate.db, name="db")
 app.add_typer(user, name="user")

@@ -24,6 +24,7 @@ from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, Notice
 from node.domain.faults import check_fault_setting
 from node.domain.work import Backoff, Stage
 from node.intake.mllp import MllpListener
+from node.keeping import retention_worker
 from node.notify_settings import ChannelSettings
 from node.page import page_server
 from node.settings import Settings
@@ -183,6 +184,7 @@ class Node:
             [
                 *(self._delivery(destination, settler) for destination in self._settings.destinations),
                 *(self._notices(channel, settler) for channel in self._settings.notify.channels),
+                retention_worker(self._settings, self.storage, settler, self._clock),
             ],
         )
 

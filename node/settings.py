@@ -33,6 +33,7 @@ from node.domain.tiers import Limits
 from node.notify_settings import NotifySettings, apart_from_destinations
 from node.outcome_settings import OutcomeSettings
 from node.reads_settings import FhirSettings, Hl7Settings, ReadsSettings
+from node.retention_settings import RetentionSettings
 from node.scp_settings import ScpSettings
 from node.setting_sources import (
     PREFIX,
@@ -132,6 +133,7 @@ class Settings(BaseSettings):
     destinations: tuple[Destination, ...] = ()
     notify: NotifySettings = NotifySettings()
     outcome: OutcomeSettings = OutcomeSettings()
+    retention: RetentionSettings = RetentionSettings()
     site: SiteSettings = SiteSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

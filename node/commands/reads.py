@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -16,23 +15,17 @@ from rich.table import Table
 from node import parts
 from node.commands.options import ConfigFile, explained, load_settings, out
 from node.commands.score import NOTHING_ELIGIBLE as NOTHING_TAKEN
+from node.commands.stores import storage_of
 from node.domain.errors import Malformed, Refused
 from node.domain.identity import short
 from node.domain.read_history import ReadArrival, ReadState, Recorded
 from node.intake.csv_reads import MOST_BYTES, read_csv
 from node.intake.json_reads import read_json
 from node.intake.parsed import Parsed
-from node.settings import Settings
 from node.stages.intake import Intake
-from node.storage.ledger import Ledger
-from node.storage.migrations import current, newest
-from node.storage.originals import Originals
-from node.storage.spool import Outbox, Spool
-from node.storage.storage import Storage
 
 reads = typer.Typer(help="Human reads.", no_args_is_help=True)
 _FROM: Final = "command line"
-_GIB: Final = 1 << 30
 _WORDS: Final = {
     ReadArrival.NEW: "taken",
     ReadArrival.SAME: "the same",
@@ -78,7 +71,7 @@ def take_in(
         if dry_run:
             rows = [row for path in paths for row in _rows(path, reader, zone, _nothing)]
         else:
-            with _storage(settings) as storage:
+            with storage_of(settings) as storage:
                 intake = Intake(storage, parts.utc_now, lambda: None)  # the node looks at its ledger by itself
                 rows = [row for path in paths for row in _rows(path, reader, zone, lambda *what: _kept(intake, *what))]
     _print(rows, "Read, and not taken (dry run)" if dry_run else "Human reads")
@@ -132,21 +125,6 @@ def _recorded(file: str, what: str, one: Recorded) -> _Row:
 def _parsed(data: bytes, reader: str, zone: tzinfo) -> Parsed:
     as_json = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
     return (read_json if as_json else read_csv)(data, zone=zone, reader=reader)
-
-
-@contextmanager
-def _storage(settings: Settings) -> Iterator[Storage]:
-    """The storage of a node that has run with these settings; its lock stays with the node."""
-    if not parts.ledger_exists(settings):
-        raise Refused("there is no ledger yet: the node has never run with these settings")
-    url = settings.storage.database_url
-    if current(url) != newest():
-        raise Refused("the ledger has another schema than this version; run `second-reader db upgrade`")
-    root, reserve = settings.storage.root, int(settings.storage.reserve_gib * _GIB)
-    with Ledger(url) as ledger:
-        yield Storage(
-            ledger=ledger, spool=Spool(root, reserve), outbox=Outbox(root), originals=Originals(root, reserve)
-        )
 
 
 def _print(rows: Sequence[_Row], title: str) -> None:

@@ -37,6 +37,11 @@ FAULT_POINTS: Mapping[str, str] = MappingProxyType(
         "outbox.temp-synced": "the temporary file of a made object is synced, not yet renamed",
         "outbox.renamed": "the made object has its final name, its directory is not yet synced",
         "outbox.directory-synced": "the made object is durable, no ledger row names it yet",
+        "retention.mark-uncommitted": "what is let go is marked, not yet committed",
+        "retention.mark-committed": "what is let go is marked, its files are all there",
+        "retention.file-removed": "a file that is let go is removed, its mark is still there",
+        "retention.files-removed": "every file that is let go is removed, their marks are still there",
+        "retention.marks-cleared": "the marks of removed files are cleared",
     }
     | {
         f"{stage}.{step}": text.format(stage=stage)

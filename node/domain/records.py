@@ -35,7 +35,10 @@ class Arrival(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInstance:
-    """An instance, and where it is kept. ``conflicted``: the same UID has also arrived with other content."""
+    """An instance, and where it is kept; ``path`` is empty once retention has let the file go.
+
+    ``conflicted``: the same UID has also arrived with other content.
+    """
 
     instance: Instance
     path: str

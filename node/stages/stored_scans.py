@@ -128,7 +128,8 @@ class StoredScans:
         verdict = judge([stored.instance for stored in members], self._policy)
         if verdict.chosen is None:
             raise Permanent("the series that was read is no longer eligible under the present settings")
-        paths = {stored.instance.sop_uid: self._storage.spool.path(stored.path) for stored in members}
+        kept = [stored for stored in members if stored.path]
+        paths = {stored.instance.sop_uid: self._storage.spool.path(stored.path) for stored in kept}
         if not any(path.exists() for path in paths.values()):
             raise Permanent(_GONE)
         try:

@@ -19,6 +19,7 @@ from node.storage.outcomes_book import OutcomesBook
 from node.storage.outlook import Outlook
 from node.storage.people import People
 from node.storage.reads_book import ReadsBook
+from node.storage.retention_book import RetentionBook
 from node.storage.series_book import SeriesBook
 from node.storage.upkeep import Upkeep
 from node.storage.work_queue import WorkQueue
@@ -37,6 +38,7 @@ class Ledger(
     People,
     AuditBook,
     Outlook,
+    RetentionBook,
     Upkeep,
 ):
     """All of the ledger over one database, whose schema is current (``node.storage.migrations.upgrade``).

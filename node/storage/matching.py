@@ -155,4 +155,4 @@ def reads_of(connection: Connection, study_uid: str) -> tuple[StoredRead, ...]:
 
 def paths_of_reads(connection: Connection) -> Iterable[str]:
     """Where the originals lie."""
-    return connection.execute(select(human_reads.c.path).distinct()).scalars()
+    return connection.execute(select(human_reads.c.path).where(human_reads.c.path != "").distinct()).scalars()

@@ -42,6 +42,8 @@ class Originals:
             The file is missing, cannot be read, or is not what was kept.
 
         """
+        if not kept.path:
+            raise Unreadable("the original of this human read is no longer kept here")
         try:
             data = self._files.locate(kept.path).read_bytes()
         except OSError as error:
@@ -52,11 +54,11 @@ class Originals:
 
     def holds(self, kept: Kept) -> bool:
         """Whether the file is there."""
-        return self._files.locate(kept.path).is_file()
+        return bool(kept.path) and self._files.locate(kept.path).is_file()
 
-    def remove(self, kept: Kept) -> None:
-        """Remove what no row names."""
-        self._files.remove(kept.path)
+    def remove(self, relative: str) -> None:
+        """Remove a file the ledger has let go."""
+        self._files.remove(relative)
 
     def sweep(self, known: Collection[str]) -> Swept:
         """At start, before anybody writes: remove temporary files and files that no row names (not acknowledged)."""

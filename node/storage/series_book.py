@@ -108,10 +108,7 @@ class SeriesBook(Store):
             pending = select(func.count()).select_from(work).where(work.c.series_uid == series_uid, _unfinished())
             if connection.execute(pending).scalar_one():
                 raise Refused(f"series {short(series_uid)} has unfinished work")
-            paths = _paths_of(connection, series_uid)
-            for table in (work, verdicts, readings, objects, quarantined, senders, instances, series):
-                connection.execute(delete(table).where(table.c.series_uid == series_uid))
-        return paths
+            return forget_series(connection, series_uid)
 
     def known_paths(self) -> frozenset[str]:
         """Every path the ledger names, for the sweep of spool, quarantine and outbox."""
@@ -150,6 +147,14 @@ def series_record(row: Row[Any]) -> SeriesRecord:
     )
 
 
+def forget_series(connection: Connection, series_uid: str) -> tuple[str, ...]:
+    """Delete every row of a series; returns the paths that they named."""
+    paths = _paths_of(connection, series_uid)
+    for table in (work, verdicts, readings, objects, quarantined, senders, instances, series):
+        connection.execute(delete(table).where(table.c.series_uid == series_uid))
+    return paths
+
+
 def _unfinished() -> ColumnElement[bool]:
     return work.c.state.in_(_UNFINISHED)
 
@@ -162,4 +167,4 @@ def _paths_of(connection: Connection, series_uid: str | None = None) -> tuple[st
     paths = list(connection.execute(plain).scalars())
     for row in connection.execute(select(readings.c.findings, readings.c.mask).where(of(readings))):
         paths += [json.loads(kept)["path"] for kept in row if kept is not None]
-    return tuple(paths)
+    return tuple(path for path in paths if path)  # retention leaves the rows of images without their files

@@ -97,12 +97,21 @@ class Spool:
         return Kept(path=target, sha256=kept.sha256, size=kept.size)
 
     def path(self, relative: str) -> Path:
-        """Where a kept or quarantined instance can be read."""
+        """Where a kept or quarantined instance can be read.
+
+        Raises
+        ------
+        Unreadable
+            Retention has let it go.
+
+        """
+        if not relative:
+            raise Unreadable("the received images are no longer kept here")
         return self._folder(relative).locate(relative)
 
     def holds(self, relative: str) -> bool:
         """Whether the file is there; a ledger row alone does not bring back what somebody deleted by hand."""
-        return self.path(relative).is_file()
+        return bool(relative) and self.path(relative).is_file()
 
     def remove(self, relative: str) -> None:
         """Remove a file the ledger has let go."""

@@ -17,3 +17,8 @@ class Storage:
     spool: Spool
     outbox: Outbox
     originals: Originals
+
+    def remove(self, relative: str) -> None:
+        """Remove a file the ledger has let go, whichever folder it is in. One that is gone already is no error."""
+        folders = {"outbox": self.outbox.remove, "reads": self.originals.remove}
+        folders.get(relative.partition("/")[0], self.spool.remove)(relative)

@@ -72,6 +72,13 @@ senders = Table(  # which open association has delivered to which series
     Index(None, "association"),
 )
 
+removals = Table(  # files that are being let go: no row names them any more, and they may still be there
+    "removals",
+    metadata,
+    Column("path", String, primary_key=True),
+    needed("marked_at", UtcDateTime),
+)
+
 work = Table(
     "work",
     metadata,

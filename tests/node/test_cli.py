@@ -21,7 +21,8 @@ from model.labels import Territory
 from node.cli import app
 from node.domain.faults import FAULT_POINTS
 from node.domain.reading_json import Declined, from_document, loads
-from node.domain.work import Stage
+from node.domain.records import Outcome
+from node.domain.work import Stage, WorkState
 from tests.dicom_series import Style, ct_series, thorax, write_series
 from tests.heart_scan import AGATSTON_OF_A_BEAD, BEAD, ORIGIN_LPS_MM, heart_scan
 from tests.node.rig import Rig
@@ -38,6 +39,7 @@ COMMANDS = [
     "status",
     "retry",
     "backup",
+    "retention",
     "db",
     "db upgrade",
     "user",
@@ -374,6 +376,26 @@ def test_backup_is_a_whole_copy_and_overwrites_nothing(used, rig, tmp_path):
         assert again.exit_code == 1
         assert "exists" in again.stderr
         assert taken.stat().st_ino == before
+
+
+def test_retention_says_first_what_would_go(rig, config_of):
+    uid = rig.close(ct_series(thorax(3)))
+    rig.finish(rig.claim(Stage.QUALIFY), Outcome(state=WorkState.DECLINED, reasons=("contrast",)))
+    config = config_of(rig.root, "[retention]\nimages_days = 30\n")
+    dry = run("retention", "--dry-run", "--config", config)
+    assert dry.exit_code == 0, dry.stderr
+    assert "its time has come" in dry.stdout
+    assert "stays: answers 1: the settings keep it for ever" in dry.stdout
+    assert uid not in dry.stdout
+    assert len(rig.files("spool")) == 3
+    as_json = json.loads(run("retention", "--dry-run", "--json", "--config", config).stdout)
+    assert [(one["what"], one["goes"], one["files"]) for one in as_json] == [("answers", False, 0), ("images", True, 3)]
+    done = run("retention", "--config", config)
+    assert (done.exit_code, done.stdout.split(";")[0]) == (
+        0,
+        "let go: images of 1 series, answers of 0 series, 0 originals of reads",
+    )
+    assert rig.files("spool") == set()
 
 
 def test_db_upgrade_says_first_what_it_would_do(config, tmp_path):

@@ -70,11 +70,17 @@ def test_no_uid_leads_out_of_the_spool(series: str, sop: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["spool", "spool/../ledger.sqlite", "spool//x", "/etc/passwd", "outbox/x", "spool/./x", ""]
+    "path", ["spool", "spool/../ledger.sqlite", "spool//x", "/etc/passwd", "outbox/x", "spool/./x", " "]
 )
 def test_paths_that_are_not_the_spools_are_refused(spool: Spool, path: str) -> None:
     with pytest.raises(Refused):
         spool.path(path)
+
+
+def test_a_file_that_was_let_go_is_nowhere(spool: Spool) -> None:
+    assert not spool.holds("")
+    with pytest.raises(Unreadable, match="no longer kept"):
+        spool.path("")
 
 
 def test_write_sync_rename_sync_in_that_order(spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
