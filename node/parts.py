@@ -139,7 +139,14 @@ def listener_config(scp: ScpSettings) -> ListenerConfig:
         port=scp.port,
         allow=tuple(AllowedPeer(ae_title=peer.ae_title, host=peer.host or "") for peer in scp.allow),
         accept_any_called=scp.accept_any_called,
-        limits=Limits(associations=scp.maximum_associations, idle_seconds=scp.idle_seconds),
+        limits=Limits(
+            associations=scp.maximum_associations,
+            per_address=scp.maximum_per_address,
+            strangers=scp.maximum_waiting,
+            pdu_bytes=scp.maximum_pdu_bytes,
+            acse_seconds=scp.request_seconds,
+            idle_seconds=scp.idle_seconds,
+        ),
     )
 
 

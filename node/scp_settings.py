@@ -35,4 +35,16 @@ class ScpSettings(Part):
     )
     accept_any_called: bool = Field(default=False, description="Answer to any called AE title, not only the node's.")
     maximum_associations: int = Field(default=32, ge=1, le=1000, description="Associations served at once.")
-    idle_seconds: Seconds = Field(default=60, description="An association idle for so long is aborted.")
+    maximum_per_address: int = Field(
+        default=16, ge=1, le=1000, description="Of these, from one address; the rest stays for others."
+    )
+    maximum_waiting: int = Field(
+        default=64, ge=1, le=1000, description="Connections that have not asked for an association yet."
+    )
+    maximum_pdu_bytes: int = Field(
+        default=131072, ge=16384, le=1048576, description="Longest PDU that is negotiated with senders."
+    )
+    request_seconds: Seconds = Field(default=15, description="A connection has so long to ask for an association.")
+    idle_seconds: Seconds = Field(
+        default=60, description="An association idle for so long is aborted, also within a PDU."
+    )

@@ -14,6 +14,8 @@ ENOUGH_OF_A_REQUEST: Final = 32 * 1024  # what every system's receive buffer hol
 _ASSOCIATE_RQ: Final = 0x01
 _HEAD: Final = 6
 _SHORTEST_REQUEST: Final = 68  # the fixed fields, without any item
+_TLS_HEAD: Final = 5
+_LONGEST_RECORD: Final = 1 << 14
 _DRAIN: Final = 1 << 16
 
 
@@ -42,6 +44,18 @@ def arrival(data: bytes) -> Arrival:
     if not _SHORTEST_REQUEST <= length <= LONGEST_REQUEST:
         return Arrival.NONSENSE
     return Arrival.REQUEST if len(data) >= min(_HEAD + length, ENOUGH_OF_A_REQUEST) else Arrival.PART
+
+
+def tls_arrival(data: bytes) -> Arrival:
+    """Whether the first bytes are a TLS record of a handshake, whole (RFC 8446 5.1): who asks, asks inside of it."""
+    if data[:1] not in (b"", b"\x16") or data[1:2] not in (b"", b"\x03"):
+        return Arrival.NONSENSE
+    if len(data) < _TLS_HEAD:
+        return Arrival.PART
+    length = int.from_bytes(data[3:_TLS_HEAD], "big")
+    if not 0 < length <= _LONGEST_RECORD:
+        return Arrival.NONSENSE
+    return Arrival.REQUEST if len(data) >= _TLS_HEAD + length else Arrival.PART
 
 
 def tell_abort(connection: socket.socket, reason: Reason) -> None:

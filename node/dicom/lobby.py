@@ -44,12 +44,20 @@ class Lobby:
         How many, and for how long.
     seat
         Takes a connection over, with its address, once its request is there.
+    judge
+        Tells from its first bytes whether it is; another one where TLS is spoken.
 
     """
 
-    def __init__(self, limits: Limits, seat: Callable[[socket.socket, Any], None]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        seat: Callable[[socket.socket, Any], None],
+        judge: Callable[[bytes], Arrival] = arrival,
+    ) -> None:
         self._limits = limits
         self._seat = seat
+        self._judge = judge
         self._guests: list[_Guest] = []  # in the order of their coming; only the thread touches them
         self._coming: deque[_Guest] = deque()
         self._selector = selectors.DefaultSelector()
@@ -134,7 +142,7 @@ class Lobby:
         connection = guest.connection
         try:
             data = connection.recv(ENOUGH_OF_A_REQUEST, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            found = arrival(data) if data else None
+            found = self._judge(data) if data else None
         except BlockingIOError:
             found = Arrival.PART
             data = b""
