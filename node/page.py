@@ -9,6 +9,7 @@ from model.bundle import DEFAULT_NAME
 from model.reader import Reader
 from node import parts
 from node.domain.findings import ModelIdentity
+from node.monitor.watch import Watch
 from node.settings import Settings
 from node.stages.human_marks import StoredMarks
 from node.stages.stored_scans import StoredScans
@@ -21,7 +22,12 @@ _GIB = 1 << 30
 
 
 def page_server(
-    settings: Settings, storage: Storage, clock: parts.Clock, take_reads: Take, reader: Callable[[], Reader | None]
+    settings: Settings,
+    storage: Storage,
+    clock: parts.Clock,
+    take_reads: Take,
+    reader: Callable[[], Reader | None],
+    watch: Watch | None = None,
 ) -> PageServer:
     """The server, its port taken, not yet serving. Raises Refused if the port cannot be had.
 
@@ -31,6 +37,8 @@ def page_server(
         Takes human reads in (``node.stages.intake.Intake.take_all``).
     reader
         What reads the scans, None while it is being loaded.
+    watch
+        What is measured of the node.
 
     """
     by_name = {one.name: one for one in settings.destinations}
@@ -45,6 +53,7 @@ def page_server(
         limits=settings.comparison,
         zone=settings.reads.tzinfo(),
         fhir=parts.fhir_site(settings),
+        watch=watch,
         room=lambda: _room(settings),
         model=lambda: _loaded(reader(), settings),
     )

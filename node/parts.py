@@ -18,10 +18,12 @@ from node.dicom.sender import PeerAddress, Sender, Timeouts
 from node.dicom.web import WebSender
 from node.domain.identity import hashed
 from node.domain.settlement import Disclosure
+from node.domain.work import Backoff
 from node.intake.code_map import CodeMap
 from node.intake.fhir_reads import FhirSite
 from node.intake.hl7_reads import Hl7Site
 from node.intake.mllp import MllpConfig
+from node.notify_settings import ChannelSettings
 from node.offline import OfflineReader
 from node.scp_settings import ScpSettings
 from node.settings import Settings, SettingsError
@@ -186,6 +188,15 @@ def release_rules(settings: Settings) -> Mapping[str, ReleaseRule]:
 def _release_rule(destination: Destination) -> ReleaseRule:
     hours = destination.release_after_hours
     return ReleaseRule(policy=destination.release, longest=None if hours is None else timedelta(hours=hours))
+
+
+def backoff(other: Destination | ChannelSettings) -> Backoff:
+    """When something that failed is tried again."""
+    return Backoff(
+        first=timedelta(seconds=other.first_retry_seconds),
+        most=timedelta(seconds=other.most_retry_seconds),
+        attempts=other.attempts,
+    )
 
 
 def wanted_roles(settings: Settings) -> Mapping[str, frozenset[Role]]:

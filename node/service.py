@@ -6,7 +6,6 @@ import os
 import random
 from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -22,9 +21,10 @@ from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
 from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, NoticeWorker, StageWorker, Worker
 from node.domain.faults import check_fault_setting
-from node.domain.work import Backoff, Stage
+from node.domain.work import Stage
 from node.intake.mllp import MllpListener
 from node.keeping import retention_worker
+from node.monitor.meters import Meters
 from node.notify_settings import ChannelSettings
 from node.page import page_server
 from node.settings import Settings
@@ -46,6 +46,7 @@ from node.storage.migrations import upgrade
 from node.storage.originals import Originals
 from node.storage.spool import Outbox, Spool, StorageLock
 from node.storage.storage import Storage
+from node.watching import Watching
 from node.web.server import PageServer
 
 _log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ class Node:
         self.hl7: MllpListener | None = None
         self.storage: Storage
         self._intake: Intake
+        self._meters = Meters()
 
     def __enter__(self) -> Self:
         """Start.
@@ -107,6 +109,11 @@ class Node:
         """The port that is listened on."""
         return self.listener.port
 
+    @property
+    def reads(self) -> bool:
+        """Whether a model is loaded."""
+        return self._reader is not None
+
     def _start(self, held: ExitStack) -> None:
         settings = self._settings
         armed = check_fault_setting(os.environ)
@@ -115,28 +122,33 @@ class Node:
         held.enter_context(StorageLock(settings.storage.root))
         upgrade(settings.storage.database_url)
         ledger = held.enter_context(Ledger(settings.storage.database_url))
+        ledger.observed_by(self._meters.ledger)
         root, reserve = settings.storage.root, int(settings.storage.reserve_gib * _GIB)
         spool = Spool(root, reserve)
         self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root, reserve))
         self._take_up()
-        self._intake = Intake(self.storage, self._clock, self._wake)
+        self._intake = Intake(self.storage, self._clock, self._wake, self._meters.read_came)
+        watching = Watching(settings, ledger, self._meters, self._clock, self)
         if self._with_page:  # takes its port: a conflict is better known before the network is loaded
-            self.page = page_server(settings, self.storage, self._clock, self._intake.take_all, lambda: self._reader)
+            take, reader = self._intake.take_all, lambda: self._reader
+            self.page = page_server(settings, self.storage, self._clock, take, reader, watching.watch)
             held.callback(self.page.close)
         self._reader = self._reader or parts.make_reader(settings)
         self._dispatcher = self._dispatch(self._reader)
         receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
         self.listener = Listener(
             parts.listener_config(settings.scp),
-            receiver.store,
+            self._meters.receiving(receiver.store),
             on_opened=receiver.opened,
             on_closed=receiver.closed,
+            tally=self._meters,
         )
         held.callback(self._dispatcher.stop, _DISPATCH_GRACE_SECONDS)
         self._dispatcher.start()
         held.callback(self.listener.stop, _LISTENER_GRACE_SECONDS)
         self.listener.start()
         self._listen_for_hl7(held)
+        held.enter_context(watching)
         if self.page is not None:
             held.enter_context(self.page)
         held.callback(self._dispatcher.end)  # first of all: workers finish while associations do
@@ -180,7 +192,7 @@ class Node:
         settler = Settler(self.storage.ledger, self._clock, random.Random())  # jitter: no two nodes should keep step
         return LocalDispatcher(
             self._assembly(settler, releaser),
-            [self._stages(settler, self._handlers(reader, releaser))],
+            [self._stages(settler, self._meters.working(self._handlers(reader, releaser)))],
             [
                 *(self._delivery(destination, settler) for destination in self._settings.destinations),
                 *(self._notices(channel, settler) for channel in self._settings.notify.channels),
@@ -253,12 +265,16 @@ class Node:
             ledger=self.storage.ledger,
             settler=settler,
             clock=self._clock,
-            carry=Deliverer(
-                destination=destination.name,
-                storage=self.storage,
-                transport=parts.transport_to(destination, self._settings.scp.ae_title),
+            carry=self._meters.carrying(
+                Stage.DELIVER,
+                destination.name,
+                Deliverer(
+                    destination=destination.name,
+                    storage=self.storage,
+                    transport=parts.transport_to(destination, self._settings.scp.ae_title),
+                ),
             ),
-            backoff=_backoff(destination),
+            backoff=parts.backoff(destination),
         )
 
     def _notices(self, channel: ChannelSettings, settler: Settler) -> Worker:
@@ -267,22 +283,18 @@ class Node:
             ledger=self.storage.ledger,
             settler=settler,
             clock=self._clock,
-            carry=Notifier(
-                name=channel.name,
-                ledger=self.storage.ledger,
-                channel=way_to(channel, self._settings.web.title, self._clock),
-                rules=notice_rules(self._settings),
+            carry=self._meters.carrying(
+                Stage.NOTIFY,
+                channel.name,
+                Notifier(
+                    name=channel.name,
+                    ledger=self.storage.ledger,
+                    channel=way_to(channel, self._settings.web.title, self._clock),
+                    rules=notice_rules(self._settings),
+                ),
             ),
-            backoff=_backoff(channel),
+            backoff=parts.backoff(channel),
         )
 
     def _wake(self) -> None:
         self._dispatcher.work_added()
-
-
-def _backoff(other: Destination | ChannelSettings) -> Backoff:
-    return Backoff(
-        first=timedelta(seconds=other.first_retry_seconds),
-        most=timedelta(seconds=other.most_retry_seconds),
-        attempts=other.attempts,
-    )

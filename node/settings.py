@@ -30,6 +30,7 @@ from pydantic_settings import SettingsError as NoJson
 from node.destination_settings import Destination
 from node.domain.policy import Policy, SeriesPolicy
 from node.domain.tiers import Limits
+from node.monitor_settings import MonitorSettings
 from node.notify_settings import NotifySettings, apart_from_destinations
 from node.outcome_settings import OutcomeSettings
 from node.reads_settings import FhirSettings, Hl7Settings, ReadsSettings
@@ -136,6 +137,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     site: SiteSettings = SiteSettings()
     web: WebSettings = WebSettings()
+    monitor: MonitorSettings = MonitorSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("destinations")

@@ -106,6 +106,11 @@ class Listener:
         return int(self._server.server_address[1]) if self._server is not None else self._config.port
 
     @property
+    def listening(self) -> bool:
+        """Whether the address is bound and served."""
+        return self._server is not None and all(thread.is_alive() for thread in self._threads)
+
+    @property
     def open_associations(self) -> int:
         """How many associations are established."""
         with self._lock:

@@ -34,6 +34,9 @@ class Notice:
         Where the case opens, or "".
     accession
         Accession number of the study, or "" where the site does not want it sent.
+    silent, silent_since
+        AE title of a scanner that is silent for longer than is usual, and since when, for a message about that; then
+        there is no case either.
 
     """
 
@@ -43,6 +46,8 @@ class Notice:
     case: int | None = None
     link: str = ""
     accession: str = ""
+    silent: str = ""
+    silent_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,11 @@ def notice_key(*, node: str, channel: str, case: int, made_at: datetime) -> str:
     ``made_at`` is part of it because numbers of cases come again when a ledger is put back from an older copy.
     """
     return hashed("\n".join((node, channel, str(case), made_at.isoformat())))[:_KEY_DIGITS]
+
+
+def silence_key(*, node: str, channel: str, sender: str, since: datetime) -> str:
+    """The key of the message to a channel about a scanner that is silent since then."""
+    return hashed(f"{node}\n{channel}\nsilent\n{sender}\n{since.isoformat()}")[:_KEY_DIGITS]
 
 
 def channels_for(tier: Tier, wanted: Mapping[str, frozenset[Tier]]) -> tuple[str, ...]:

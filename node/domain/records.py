@@ -134,7 +134,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a piece of work ended, what it found or made, and what follows; recorded all together or not at all."""
+    """How a piece of work ended, what it found or made, and what follows; recorded all together or not at all.
+
+    ``kinds`` are the kinds of the reasons, for those who count; they are not recorded.
+    """
 
     state: WorkState = WorkState.DONE
     reasons: tuple[str, ...] = ()
@@ -146,6 +149,7 @@ class Outcome:
     comparison: NewComparison | None = None
     written: WrittenBack | None = None
     releases: tuple[Released, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.state not in {WorkState.DONE, WorkState.DECLINED}:

@@ -10,7 +10,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
-from node.domain.notices import Notice
+from node.domain.notices import Notice, plain_accession
 
 _POLICY: Final = SMTP.clone(cte_type="7bit")  # no server on the way has to understand anything else
 
@@ -33,10 +33,21 @@ def message_of(notice: Notice, *, sender: str, to: Sequence[str], title: str) ->
 
 
 def _subject(notice: Notice) -> str:
+    if notice.silent:
+        return f"nothing from {plain_accession(notice.silent)}"
     return "test" if notice.case is None else f"{notice.tier} case {notice.case}"
 
 
 def _lines(notice: Notice) -> list[str]:
+    if notice.silent and notice.silent_since is not None:
+        return [
+            "A scanner is silent for longer than is usual for it.",
+            "",
+            f"AE title: {plain_accession(notice.silent)}",
+            f"Last study: {notice.silent_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            "",
+            "Sent automatically; answers are not read. Research use only.",
+        ]
     if notice.case is None:
         return [
             "This is a test. Notices of cases will come to this address.",

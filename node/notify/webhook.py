@@ -6,7 +6,8 @@ The body, UTF-8::
      "compared_at": "2026-03-01T08:00:00+00:00", "link": "https://..."}
 
 ``link`` is there where the settings have a template for it, ``accession`` where they ask for it; a test has the event
-``test`` and neither ``tier`` nor ``case``. Fields may be added; they are never taken away under the same ``schema``.
+``test`` and neither ``tier`` nor ``case``; ``silent-scanner`` has ``ae_title`` and ``last_study_at`` instead. Fields
+may be added; they are never taken away under the same ``schema``.
 
 Headers: ``Webhook-Id`` and ``Idempotency-Key`` are the key, the same at every attempt; ``Webhook-Timestamp`` is the
 time of the attempt in seconds since 1970; ``Webhook-Signature``, if there is a secret, is ``v1,`` and the base64 of
@@ -111,11 +112,13 @@ def body_of(notice: Notice) -> bytes:
     """The JSON of a notice, the same bytes at every attempt."""
     content: dict[str, object] = {
         "schema": SCHEMA,
-        "event": "test" if notice.case is None else "case",
+        "event": "silent-scanner" if notice.silent else "test" if notice.case is None else "case",
         "id": notice.key,
     }
     if notice.case is not None:
         content |= {"tier": str(notice.tier), "case": notice.case, "compared_at": notice.made_at.isoformat()}
+    if notice.silent and notice.silent_since is not None:
+        content |= {"ae_title": notice.silent, "last_study_at": notice.silent_since.isoformat()}
     if notice.link:
         content["link"] = notice.link
     if notice.accession:

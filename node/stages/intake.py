@@ -23,13 +23,22 @@ class Intake:
     ----------
     on_recorded
         Called after a read was recorded: there may be something to compare.
+    tally
+        Called with the door and the state of every read that was recorded.
 
     """
 
-    def __init__(self, storage: Storage, clock: Clock, on_recorded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        on_recorded: Callable[[], None],
+        tally: Callable[[str, str], None] = lambda _door, _state: None,
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._on_recorded = on_recorded
+        self._tally = tally
 
     def take(self, data: bytes, read: HumanRead, from_whom: str) -> Recorded:
         """Keep one read durably, the original first, the row second; only then may its receipt be acknowledged.
@@ -68,6 +77,7 @@ class Intake:
         )
         for read, one in zip(reads, recorded, strict=True):
             _report(read, one)
+            self._tally(str(read.source), str(one.state))
         self._on_recorded()
         return recorded
 

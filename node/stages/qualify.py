@@ -60,6 +60,7 @@ class Qualifier:
             ),
             study=self._study(work),
             followers=tuple(self._followers(work)) if verdict.eligible else (),
+            kinds=tuple(dict.fromkeys(str(one.reason) for one in verdict.reasons)),
         )
 
     def _offered(self, work: Work, texts: tuple[str, ...]) -> tuple[str, ...]:

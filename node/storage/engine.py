@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -56,6 +57,7 @@ class Database:
             engine = create_engine(self.url, hide_parameters=True, pool_size=8, max_overflow=32, pool_pre_ping=False)
         except (ArgumentError, ImportError) as error:  # their texts may hold the URL, and that a password
             raise Refused("the URL of the ledger's database cannot be used, or its driver is not installed") from error
+        self.observe: Callable[[str, float], None] = _nobody  # how long a transaction took, its wait included
         self._turn: AbstractContextManager[object] = contextlib.nullcontext()
         if self.is_sqlite:
             self._turn = threading.Lock()
@@ -74,7 +76,7 @@ class Database:
             The database is away.
 
         """
-        with _translated(), self.engine.begin() as connection:
+        with self._timed("read"), _translated(), self.engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -89,12 +91,24 @@ class Database:
             The disk of the database is full.
 
         """
-        with self._turn, _translated(), self._writer.begin() as connection:
+        with self._timed("write"), self._turn, _translated(), self._writer.begin() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(kind, time.perf_counter() - began)
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _nobody(_kind: str, _seconds: float) -> None:
+    return
 
 
 class Store:

@@ -12,15 +12,15 @@ from node.domain.cases import CaseState
 from node.domain.records import Kept
 from node.domain.work import Stage
 from node.storage.case_blocks import CaseColumns, case_columns
-from node.storage.engine import Store
 from node.storage.facts import decode_kept
+from node.storage.gauges import Gauges
 from node.storage.review_tables import comparisons, decisions
 from node.storage.tables import readings, series, work
 
 _LATEST = comparisons.c.latest.is_(True)
 
 
-class Outlook(Store):
+class Outlook(Gauges):
     """The node seen as a whole."""
 
     def case_columns(

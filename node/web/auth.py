@@ -29,8 +29,8 @@ API: Final = "/api/"
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
 LOGIN: Final = "/login"
-OPEN_PATHS: Final = frozenset({LOGIN, "/static", "/healthz"})
-"""What anybody may ask for."""
+OPEN_PATHS: Final = frozenset({LOGIN, "/static", "/healthz", "/readyz", "/metrics"})
+"""What may be asked for without a log-in; the last three by some addresses only (``node.web.monitor``)."""
 WITHOUT_ROLE: Final = frozenset({"/password", "/logout"})
 """What is open to those who have to change their password first."""
 _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})

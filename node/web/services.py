@@ -14,6 +14,7 @@ from node.domain.human_read import HumanRead
 from node.domain.read_history import Recorded
 from node.domain.tiers import Limits
 from node.intake.fhir_reads import FhirSite
+from node.monitor.watch import Watch
 from node.stages.scans import Scan, ScanKey, Scans
 from node.storage.storage import Storage
 
@@ -91,6 +92,8 @@ class Services:
         The site's, for times of human reads that come without one.
     fhir
         What FHIR resources mean at this site.
+    watch
+        What is measured of the node; None where none runs in this process.
 
     """
 
@@ -106,3 +109,4 @@ class Services:
     model: Callable[[], LoadedModel | None] = _no_model
     zone: tzinfo = UTC
     fhir: FhirSite = field(default_factory=FhirSite)
+    watch: Watch | None = None

@@ -8,7 +8,6 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
 from node.web.accounts import Accounts
@@ -17,6 +16,7 @@ from node.web.attempts import AddressBudget
 from node.web.faults import add_handlers
 from node.web.guard import Guard
 from node.web.house import House
+from node.web.monitor import add_routes
 from node.web.pages import account, audit, case, login, node_state, pictures, reads, statistics, tokens, users, worklist
 from node.web.rendering import FOLDER, make_templates
 from node.web.services import Services
@@ -56,10 +56,5 @@ def make_site(services: Services, settings: WebSettings, clock: Callable[[], dat
     site.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     for router in ROUTERS:
         site.include_router(router)
-    site.add_api_route("/healthz", _alive, methods=["GET"], include_in_schema=False)
+    add_routes(site)
     return site
-
-
-def _alive() -> PlainTextResponse:
-    """For a supervisor: the page answers."""
-    return PlainTextResponse("ok\n")

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from node.domain.errors import NodeError
 from node.domain.records import SeriesOverview, WorkRecord
+from node.domain.silence import Silence
 from node.domain.studies import StudyFacts
 from node.domain.work import Stage, WorkState
 from node.storage.ledger import Ledger
@@ -129,12 +130,17 @@ def _page(
         "room": house.services.room() if house.services.room else None,
         "senders": house.ledger.last_by_sender(),
         "model": house.services.model(),
+        "silent": {one.sender: one for one in _silences(house)},
         "refresh": max(refresh, _LEAST_REFRESH) if refresh else 0,
         "notice": notice,
         "error": error,
         "may_change": may_change,
     }
     return render(request, "node_state.html", content, status)
+
+
+def _silences(house: House) -> Sequence[Silence]:
+    return () if house.services.watch is None else house.services.watch.silences()
 
 
 def _study(ledger: Ledger, one: SeriesOverview) -> StudyState:

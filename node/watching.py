@@ -1,0 +1,78 @@
+"""The watch over a running node: what is measured, whether it is ready, and scanners that have gone silent."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from typing import Protocol, Self
+
+from node import parts
+from node.channels import way_to
+from node.dicom.listener import Listener
+from node.monitor.meters import Meters
+from node.monitor.sampler import Asked, Sampler
+from node.monitor.silent_scanners import SilentScanners
+from node.monitor.watch import Watch
+from node.settings import Settings
+from node.storage.ledger import Ledger
+
+_GIB = 1 << 30
+
+
+class Running(Protocol):
+    """What is watched. The listener may not be there yet."""
+
+    listener: Listener
+
+    @property
+    def reads(self) -> bool:
+        """Whether a model is loaded."""
+        ...
+
+
+class Watching:
+    """``with Watching(...)``: looks at the node until the block ends; ``watch`` is what the page may ask of it.
+
+    Raises
+    ------
+    SettingsError
+        A channel cannot be used as it is set.
+
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, meters: Meters, clock: parts.Clock, node: Running) -> None:
+        monitor = settings.monitor
+        asked = Asked(
+            listening=lambda: hasattr(node, "listener") and node.listener.listening,
+            model=lambda: node.reads,
+            free=lambda: shutil.disk_usage(settings.storage.root).free,
+            reserve=int(settings.storage.reserve_gib * _GIB),
+            associations=lambda: node.listener.open_associations if hasattr(node, "listener") else 0,
+        )
+        told = settings.notify.channels if monitor.silence and monitor.silence_notices else ()
+        self._sampler = Sampler(ledger, meters, asked, clock)
+        self._silent = SilentScanners(
+            ledger,
+            meters,
+            clock,
+            monitor.rule(settings.reads.tzinfo()),
+            {one.name: way_to(one, settings.web.title, clock) for one in told},
+            parts.node_identity(settings).device_serial,
+        )
+        self._held = ExitStack()
+        self.watch = Watch(
+            exposition=meters.exposition,
+            readiness=self._sampler.readiness,
+            silences=lambda: self._silent.found,
+            allow=monitor.allow,
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        self._held.enter_context(self._sampler)
+        self._held.enter_context(self._silent)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self._held.close()
