@@ -10,7 +10,9 @@ from node import parts
 from node.commands import operate
 from node.commands.demo import demo
 from node.commands.notify import notify
+from node.commands.outbox import outbox
 from node.commands.reads import reads
+from node.commands.restore import restore
 from node.commands.retention import retention
 from node.commands.score import score
 from node.commands.send import send
@@ -31,10 +33,12 @@ for command in (
     operate.status,
     operate.retry,
     operate.backup,
+    restore,
     retention,
 ):
     app.command()(command)
 app.add_typer(operate.db, name="db")
+app.add_typer(outbox, name="outbox")
 app.add_typer(user, name="user")
 app.add_typer(reads, name="reads")
 app.add_typer(notify, name="notify")

@@ -26,7 +26,7 @@ from node.notify_settings import ChannelSettings
 from node.settings import Settings, SettingsError
 from node.stages.human_objects import not_taken
 from node.storage.ledger import Ledger
-from node.storage.migrations import current, newest, upgrade
+from node.storage.migrations import current, newest, steps, upgrade
 
 _log = structlog.get_logger(__name__)
 db = typer.Typer(help="The ledger's database.", no_args_is_help=True)
@@ -139,11 +139,24 @@ def db_upgrade(
     url = settings.storage.database_url
     with explained():
         if dry_run:
-            before = current(url) if parts.ledger_exists(settings) else None
-            typer.echo(f"from {before or 'an empty database'} to {newest()}")
+            _say_steps(url if parts.ledger_exists(settings) else None)
             return
         settings.storage.root.mkdir(parents=True, exist_ok=True)
         typer.echo(f"the ledger is at {upgrade(url)}")
+
+
+def _say_steps(url: str | None) -> None:
+    before = None if url is None else current(url)
+    typer.echo(f"from {before or 'an empty database'} to {newest()}")
+    if before is None:
+        return
+    ahead = steps(url)
+    for step in ahead:
+        rows = f"; {step.rows} rows" if step.rows else ""
+        typer.echo(f"{step.revision}: {step.words}{rows}; about {step.seconds:.0f} s")
+    if ahead:
+        total = sum(step.seconds for step in ahead)
+        typer.echo(f"{len(ahead)} to run, about {total:.0f} s, all or nothing; make a `backup` before")
 
 
 @contextmanager

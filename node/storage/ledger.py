@@ -14,6 +14,7 @@ from node.storage.audit_book import AuditBook
 from node.storage.cases_book import CasesBook
 from node.storage.comparisons_book import ComparisonsBook
 from node.storage.decisions_book import DecisionsBook
+from node.storage.deliveries_book import DeliveriesBook
 from node.storage.engine import Database
 from node.storage.outcomes_book import OutcomesBook
 from node.storage.outlook import Outlook
@@ -38,6 +39,7 @@ class Ledger(
     People,
     AuditBook,
     Outlook,
+    DeliveriesBook,
     RetentionBook,
     Upkeep,
 ):

@@ -39,9 +39,14 @@ COMMANDS = [
     "status",
     "retry",
     "backup",
+    "restore",
     "retention",
     "db",
     "db upgrade",
+    "outbox",
+    "outbox list",
+    "outbox drop",
+    "outbox redirect",
     "user",
     "user add",
     "reads",
@@ -113,7 +118,7 @@ def test_version_and_help():
 
 def test_every_command_is_tested_for_its_help():
     names = {command.callback.__name__ for command in app.registered_commands}
-    assert names | {"db", "user", "reads", "notify"} == {command.split()[0] for command in COMMANDS}
+    assert names | {"db", "outbox", "user", "reads", "notify"} == {command.split()[0] for command in COMMANDS}
 
 
 @pytest.mark.parametrize(

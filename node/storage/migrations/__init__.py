@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import func, inspect, select, text
 
 from node.domain.errors import Refused
 from node.storage.engine import Database
 
+_ROWS_PER_SECOND: Final = 5_000  # a cautious guess, not a measurement: rows are read, packed and written again
+_SECONDS_OF_A_STEP: Final = 1.0
 _ONE_AT_A_TIME = threading.Lock()  # Alembic keeps the migration under way in globals of its modules
 
 
@@ -49,6 +54,50 @@ def current(url: str) -> str | None:
     try:
         with database.reading() as connection:
             return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        database.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A migration that is to run: what for, how many rows it goes through, and about how long that takes."""
+
+    revision: str
+    words: str
+    rows: int
+    seconds: float
+
+
+def steps(url: str | None) -> tuple[Step, ...]:
+    """What :func:`upgrade` would do, in order; ``url`` None is a database that is not there yet. Changes nothing.
+
+    Raises
+    ------
+    Refused
+        The schema is of a newer version of this software.
+
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    present = None if url is None else current(url)
+    if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
+        raise Refused(f"the ledger's schema {present} is newer than this software")
+    ahead = list(scripts.iterate_revisions("head", present or "base"))
+    return tuple(_step(script, None if present is None else url) for script in reversed(ahead))
+
+
+def _step(script: Script, url: str | None) -> Step:
+    tables = getattr(script.module, "rewrites", ())  # those a migration goes through row by row
+    rows = 0 if url is None else sum(_rows(url, table) for table in tables)
+    seconds = _SECONDS_OF_A_STEP + rows / _ROWS_PER_SECOND
+    return Step(revision=script.revision, words=script.doc.split("\n")[0], rows=rows, seconds=seconds)
+
+
+def _rows(url: str, table: str) -> int:
+    database = Database(url)
+    try:
+        with database.reading() as connection:
+            there = inspect(connection).has_table(table)
+            return int(connection.scalar(select(func.count()).select_from(text(table))) or 0) if there else 0
     finally:
         database.close()
 
