@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from node.domain.release import ReleasePolicy
 from node.setting_sources import secret_from
 from node.setting_types import AeTitle, Part, Seconds
+from node.tls_settings import DestinationTls
 
 Role = Literal["seg", "sr", "report", "summary"]
 
@@ -22,6 +23,7 @@ class Destination(Part):
     ae_title: AeTitle | None = Field(default=None, description="Called AE title (dimse).")
     host: str | None = Field(default=None, description="Host name or address (dimse).")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, description="Port (dimse).")
+    tls: DestinationTls = DestinationTls()
     url: str | None = Field(default=None, description="Base URL of the DICOMweb service (dicomweb).")
     username: str | None = Field(default=None, description="User for HTTP basic authentication (dicomweb).")
     password: SecretStr | None = Field(default=None, description="Its password (dicomweb).")
@@ -48,6 +50,8 @@ class Destination(Part):
             raise ValueError(f"a {self.kind} destination needs {', '.join(missing)}")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError("url must start with http:// or https://")
+        if self.tls.enabled and self.kind != "dimse":
+            raise ValueError("tls is for dimse; DICOMweb has TLS by an https:// url")
         if self.release_after_hours is not None and self.release is not ReleasePolicy.AFTER_HUMAN_READ:
             raise ValueError("release_after_hours belongs to release = 'after_human_read'")
         if self.outcome and "sr" not in self.send:

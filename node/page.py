@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from model.bundle import DEFAULT_NAME
 from model.reader import Reader
-from node import parts
+from node import parts, trust
 from node.domain.findings import ModelIdentity
 from node.monitor.watch import Watch
 from node.settings import Settings
@@ -29,7 +29,7 @@ def page_server(
     reader: Callable[[], Reader | None],
     watch: Watch | None = None,
 ) -> PageServer:
-    """The server, its port taken, not yet serving. Raises Refused if the port cannot be had.
+    """The server, its port taken, not yet serving. Raises Refused if the port cannot be had, SettingsError for TLS.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def page_server(
         room=lambda: _room(settings),
         model=lambda: _loaded(reader(), settings),
     )
-    return PageServer(make_site(services, settings.web, clock), settings.web)
+    return PageServer(make_site(services, settings.web, clock), settings.web, trust.page_context(settings.web))
 
 
 def _loaded(reader: Reader | None, settings: Settings) -> LoadedModel | None:

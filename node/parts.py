@@ -11,11 +11,13 @@ from pathlib import Path
 
 from model.bundle import default_bundle, load_bundle
 from model.reader import Reader, use_threads
+from node import trust
 from node.destination_settings import Destination
-from node.dicom.listener import AllowedPeer, Limits, ListenerConfig
+from node.dicom.listener import AllowedPeer, Limits, Listener, ListenerConfig
 from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
 from node.dicom.web import WebSender
+from node.domain.errors import Refused
 from node.domain.identity import hashed
 from node.domain.settlement import Disclosure
 from node.domain.work import Backoff
@@ -90,7 +92,7 @@ def offline_reader(settings: Settings, *, load: bool = True) -> OfflineReader:
 
 
 def transport_to(destination: Destination, ae_title: str) -> Transport:
-    """The way to a destination. Raises SettingsError if its password file cannot be read."""
+    """The way to a destination. Raises SettingsError if its password file or a certificate cannot be used."""
     return web_to(destination) if destination.kind == "dicomweb" else dimse_to(destination, ae_title)
 
 
@@ -107,24 +109,69 @@ def web_to(destination: Destination) -> WebSender:
 def dimse_to(destination: Destination, ae_title: str) -> Sender:
     """The Storage SCU towards a DIMSE destination."""
     seconds = destination.timeout_seconds
-    peer = PeerAddress(ae_title=destination.ae_title or "", host=destination.host or "", port=destination.port or 0)
+    peer = PeerAddress(
+        ae_title=destination.ae_title or "",
+        host=destination.host or "",
+        port=destination.port or 0,
+        tls=trust.peer_tls(destination),
+    )
     return Sender(ae_title, peer, Timeouts(connect=min(seconds, 10.0), association=seconds, response=seconds))
 
 
 def echo(destination: Destination, ae_title: str) -> None:
     """Ask a destination whether it is there. Raises NodeError or SettingsError if not."""
+    answers(destination, ae_title)
+
+
+def answers(destination: Destination, ae_title: str) -> datetime | None:
+    """Ask a destination whether it is there; until when its certificate is good (dimse over TLS).
+
+    Raises
+    ------
+    NodeError, SettingsError
+        If it is not, or cannot be asked.
+
+    """
     if destination.kind == "dicomweb":
         web_to(destination).echo()
-    else:
-        dimse_to(destination, ae_title).echo()
+        return None
+    return dimse_to(destination, ae_title).echo()
 
 
 def own_echo(settings: Settings) -> None:
     """Ask the node that runs with these settings for a C-ECHO. Raises NodeError if it does not answer."""
     host = "127.0.0.1" if settings.scp.host in ("0.0.0.0", "::", "") else settings.scp.host  # noqa: S104 - any address
     calling = settings.scp.allow[0].ae_title if settings.scp.allow else settings.scp.ae_title
-    peer = PeerAddress(ae_title=settings.scp.ae_title, host=host, port=settings.scp.port)
-    Sender(calling, peer, Timeouts(connect=5.0, association=5.0, response=5.0)).echo()
+    tls = None if settings.scp.plain else trust.own_peer_tls(settings.scp)
+    port = settings.scp.port if tls is None else settings.scp.tls.port
+    peer = PeerAddress(ae_title=settings.scp.ae_title, host=host, port=port, tls=tls)
+    try:
+        Sender(calling, peer, Timeouts(connect=5.0, association=5.0, response=5.0)).echo()
+    except Refused:  # which is an answer, where nobody gets in without a certificate that we have not
+        if not any(each.certificate for each in settings.scp.allow):
+            raise
+
+
+def trial_echo(scp: ScpSettings) -> None:
+    """A C-ECHO over TLS to a listener of one's own, which shows the settings' certificate and asks for none.
+
+    Raises
+    ------
+    NodeError, SettingsError, OSError
+        If it is not answered.
+
+    """
+    context = trust.scp_context(scp, for_self=True)
+    if context is None:
+        raise SettingsError("scp.tls is not enabled")
+    config = ListenerConfig(ae_title=scp.ae_title, host="127.0.0.1", port=None, tls=(0, context))
+    listener = Listener(config, lambda *_: None)
+    listener.start()
+    try:
+        peer = PeerAddress(ae_title=scp.ae_title, host="127.0.0.1", port=listener.port, tls=trust.own_peer_tls(scp))
+        Sender(scp.ae_title, peer, Timeouts(connect=5.0, association=5.0, response=5.0)).echo()
+    finally:
+        listener.stop(grace_seconds=1.0)
 
 
 def ledger_exists(settings: Settings) -> bool:
@@ -134,12 +181,17 @@ def ledger_exists(settings: Settings) -> bool:
 
 
 def listener_config(scp: ScpSettings) -> ListenerConfig:
-    """The listener's part of the settings in its own terms."""
+    """The listener's part of the settings in its own terms. Raises SettingsError if a certificate cannot be used."""
+    context = trust.scp_context(scp)
     return ListenerConfig(
         ae_title=scp.ae_title,
         host=scp.host,
-        port=scp.port,
-        allow=tuple(AllowedPeer(ae_title=peer.ae_title, host=peer.host or "") for peer in scp.allow),
+        port=scp.port if scp.plain else None,
+        tls=None if context is None else (scp.tls.port, context),
+        allow=tuple(
+            AllowedPeer(ae_title=peer.ae_title, host=peer.host or "", certificate=peer.certificate or "")
+            for peer in scp.allow
+        ),
         accept_any_called=scp.accept_any_called,
         limits=Limits(
             associations=scp.maximum_associations,

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from node.setting_types import Part, Port
+from node.tls_settings import OwnTls
 
 
 class WebSettings(Part):
@@ -15,6 +16,7 @@ class WebSettings(Part):
     enabled: bool = Field(default=True, description="Whether `serve` serves the page.")
     host: str = Field(default="127.0.0.1", description="Address the page listens on.")
     port: Port = Field(default=8042, description="Port of the page.")
+    tls: OwnTls = OwnTls()
     title: Annotated[str, Field(min_length=1, max_length=60)] = Field(
         default="Calcium second reader", description="What the page calls itself."
     )

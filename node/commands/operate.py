@@ -17,9 +17,11 @@ import typer
 from rich.table import Table
 
 from model.bundle import BundleError
-from node import parts, service
+from node import parts, service, trust
 from node.channels import way_to
-from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out, speak_alone
+from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out, silent, speak_alone
+from node.destination_settings import Destination
+from node.dicom.certificates import until
 from node.domain.errors import NodeError, Refused
 from node.domain.faults import FAULT_POINTS
 from node.notify_settings import ChannelSettings
@@ -173,22 +175,41 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
 
 
 def _checks(settings: Settings) -> Iterator[tuple[str, str, bool]]:
-    yield "settings", f"AE title {settings.scp.ae_title}, port {settings.scp.port}", True
+    ports = [f"port {settings.scp.port}"] if settings.scp.plain else []
+    ports += [f"TLS port {settings.scp.tls.port}"] if settings.scp.tls.enabled else []
+    yield "settings", f"AE title {settings.scp.ae_title}, {', '.join(ports)}", True
     if not settings.scp.allow:
         yield "allow-list", "empty: any peer may send", True
     yield _storage(settings)
     yield _database(settings)
     yield _bundle(settings)
+    yield from trust.certificates(settings, parts.utc_now())
+    if settings.scp.tls.enabled:
+        yield _own_tls(settings)
     for destination in settings.destinations:
-        name = f"destination {destination.name}"
-        try:
-            parts.echo(destination, settings.scp.ae_title)
-        except (NodeError, SettingsError) as error:
-            yield name, str(error), False
-        else:
-            yield name, "answers", True
+        yield _destination(settings, destination)
     for channel in settings.notify.channels:
         yield _channel(settings, channel)
+
+
+def _destination(settings: Settings, destination: Destination) -> tuple[str, str, bool]:
+    name, now = f"destination {destination.name}", parts.utc_now()
+    try:
+        last = parts.answers(destination, settings.scp.ae_title)
+    except (NodeError, SettingsError) as error:
+        return name, str(error), False
+    return name, "answers" if last is None else f"answers over TLS; its certificate: {until(last, now)}", True
+
+
+def _own_tls(settings: Settings) -> tuple[str, str, bool]:
+    """A C-ECHO over TLS to a listener of these settings, on a port that lasts no longer than the check."""
+    try:
+        trust.scp_context(settings.scp)  # with the authority of the clients, which the trial leaves out
+        with silent("node.dicom.listener", "node.dicom.doors"):
+            parts.trial_echo(settings.scp)
+    except (NodeError, SettingsError, OSError) as error:
+        return "scp.tls", str(error), False
+    return "scp.tls", f"a C-ECHO over TLS is answered; the port will be {settings.scp.tls.port}", True
 
 
 def _channel(settings: Settings, channel: ChannelSettings) -> tuple[str, str, bool]:

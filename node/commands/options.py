@@ -42,6 +42,20 @@ def speak_alone() -> None:
     logging.getLogger("node.dicom.pynetdicom").setLevel(logging.CRITICAL)
 
 
+@contextmanager
+def silent(*names: str) -> Iterator[None]:
+    """The loggers of these names say nothing for a while."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
 def load_settings(config: Path | None) -> Settings:
     """The settings, with logging set up as they say; exits with 2 and every fault named if they cannot be used."""
     try:

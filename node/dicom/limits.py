@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from node.dicom.tls import Presented
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -41,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedPeer:
-    """A peer that may associate: its AE title, and the network (CIDR) or address it calls from; "" is any.
+    """A peer that may associate: its AE title, where it calls from (CIDR or address), its certificate; "" is any.
 
     Raises
     ------
@@ -52,14 +54,17 @@ class AllowedPeer:
 
     ae_title: str = ""
     host: str = ""
+    certificate: str = ""
 
     def __post_init__(self) -> None:
         if self.host:
             ip_network(self.host, strict=False)
 
-    def admits(self, calling: str, address: str) -> bool:
+    def admits(self, calling: str, address: str, presented: Presented | None = None) -> bool:
         """Whether a caller is this peer."""
         if self.ae_title and self.ae_title != calling:
+            return False
+        if self.certificate and not (presented is not None and presented.is_bound_to(self.certificate)):
             return False
         from_where = ip_address(address)
         from_where = getattr(from_where, "ipv4_mapped", None) or from_where  # how a dual-stack socket shows IPv4

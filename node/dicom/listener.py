@@ -7,29 +7,30 @@ it raises becomes a status that says what it means (PS3.7 annex C, PS3.4 B.2.3).
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from typing import cast
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
 
-from node.dicom.acceptor import AllowedPeer, BoundedServer, Connections, Limits, abort_all
+from node.dicom.acceptor import AllowedPeer, Connections, Limits, abort_all
 from node.dicom.association import Closed, NoTally, StoreRequest, Tally
-from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.discretion import keep_libraries_discreet
+from node.dicom.doors import Doors
 from node.dicom.headers import identity_of
 from node.dicom.places import Places
 from node.dicom.statuses import Status, comment_on, mismatch, status_of
+from node.dicom.tls import presented_by
 from node.domain.identity import short
 from node.domain.series import Peer
 
@@ -39,16 +40,19 @@ log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
 _LAST_SECONDS = 1.0
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerConfig:
-    """Where to listen, as whom, to whom. An empty ``allow`` is everyone; port 0 takes a free one."""
+    """Where to listen, as whom, to whom. An empty ``allow`` is everyone; port 0 takes a free one.
+
+    ``port`` None does not listen without TLS; ``tls`` is the port and the context of TLS, None: none.
+    """
 
     ae_title: str
     host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens to the hospital network; the settings say where
-    port: int = 11112
+    port: int | None = 11112
+    tls: tuple[int, ssl.SSLContext] | None = None
     allow: tuple[AllowedPeer, ...] = ()
     accept_any_called: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -95,20 +99,28 @@ class Listener:
         self._ends: dict[Association, Closed] = {}
         self._storing: set[Association] = set()
         self._stopping = threading.Event()
-        self._server: BoundedServer | None = None
+        self._doors: Doors | None = None
         self._threads: list[threading.Thread] = []
         self._connections = Connections()
         self._places = Places(config.limits)
 
     @property
     def port(self) -> int:
-        """The port that is bound; the configured one while not started."""
-        return int(self._server.server_address[1]) if self._server is not None else self._config.port
+        """The port that is bound, the one without TLS if there is one; the configured one while not started."""
+        plain = self._config.port if self._doors is None else self._doors.port(tls=False)
+        return (self.tls_port or 0) if plain is None else plain
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port of TLS; None without."""
+        if self._doors is not None:
+            return self._doors.port(tls=True)
+        return None if self._config.tls is None else self._config.tls[0]
 
     @property
     def listening(self) -> bool:
         """Whether the address is bound and served."""
-        return self._server is not None and all(thread.is_alive() for thread in self._threads)
+        return self._doors is not None and all(thread.is_alive() for thread in self._threads)
 
     @property
     def open_associations(self) -> int:
@@ -127,29 +139,29 @@ class Listener:
         """
         keep_libraries_discreet()
         self._stopping.clear()
-        self._server = self._bound()
+        self._doors = self._bound()
         if not self._config.allow:
             log.warning("any peer may send: the list of allowed peers is empty")
-        serve = partial(self._server.serve_forever, poll_interval=_POLL_SECONDS)
-        for target, name in ((serve, "dicom-listener"), (self._watch, "dicom-watch")):
-            thread = threading.Thread(target=target, name=name, daemon=True)
+        for target in (*self._doors.serving(), self._watch):
+            thread = threading.Thread(target=target, name="dicom-listener", daemon=True)
             thread.start()
             self._threads.append(thread)
-        log.info("listening as %s on %s:%d", self._config.ae_title, self._config.host, self.port)
+        ports = self._doors.port(tls=False), self.tls_port
+        log.info("listening as %s on %s, port %s, TLS port %s", self._config.ae_title, self._config.host, *ports)
 
     def stop(self, grace_seconds: float = 10.0) -> None:
         """Take no more associations, let running ones end for ``grace_seconds``, abort what is left."""
-        server, self._server = self._server, None
-        if server is None:
+        doors, self._doors = self._doors, None
+        if doors is None:
             return
-        server.stop_accepting()
+        doors.stop_accepting()
         until = time.monotonic() + grace_seconds
         while self.open_associations and time.monotonic() < until:
             time.sleep(0.02)
         self._stopping.set()
         while self._storing and time.monotonic() < until + grace_seconds:
             time.sleep(0.02)
-        abort_all(server.active_associations)
+        abort_all(doors.associations())
         for thread in self._threads:
             thread.join(timeout=5)
         self._threads.clear()
@@ -157,17 +169,8 @@ class Listener:
         self._connections.end(_LAST_SECONDS)
         log.info("no longer listening")
 
-    def _bound(self) -> BoundedServer:
+    def _bound(self) -> Doors:
         config, limits = self._config, self._config.limits
-        entity = AE(ae_title=config.ae_title)
-        entity.maximum_pdu_size = limits.pdu_bytes
-        entity.acse_timeout = limits.acse_seconds
-        entity.dimse_timeout = limits.idle_seconds
-        entity.network_timeout = limits.idle_seconds
-        entity.maximum_associations = 1 << 16  # connections that end count there; Places counts associations
-        for sop_class in ACCEPTED_CLASSES:
-            entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
-        entity.add_supported_context(VERIFICATION)
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_CONN_OPEN, lambda event: self._connections.take(event.assoc, limits)),
             (evt.EVT_REQUESTED, self._admit),
@@ -177,12 +180,9 @@ class Listener:
             (evt.EVT_ABORTED, lambda event: self._closed(event.assoc, self._ends.get(event.assoc, Closed.LOST))),
             (evt.EVT_C_STORE, self._store),
         ]
-        server = cast(
-            "BoundedServer",
-            entity.make_server((config.host, config.port), evt_handlers=handlers, server_class=BoundedServer),
-        )
-        server.open(self._connections, limits)
-        return server
+        doors = Doors(config.host, config.port, config.tls)
+        doors.open(config.ae_title, limits, self._connections, handlers)
+        return doors
 
     def _admit(self, event: Event) -> None:
         """Reject an association that is not for us, from a stranger, or one too many (PS3.8 9.3.4)."""
@@ -202,11 +202,11 @@ class Listener:
         request = cast("A_ASSOCIATE", association.requestor.primitive)
         calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
         address = association.requestor.address
-        allow = self._config.allow
+        presented, allow = presented_by(getattr(association.dul.socket, "socket", None)), self._config.allow
         if not self._config.accept_any_called and called != self._config.ae_title:
             refusal, why = (1, 1, 7), "called AE title not recognised"
-        elif allow and not any(peer.admits(calling, address) for peer in allow):
-            refusal, why = (1, 1, 3), "calling AE title not recognised"
+        elif allow and not any(peer.admits(calling, address, presented) for peer in allow):
+            refusal, why = (1, 1, 3), "no allowed peer has this AE title, address and certificate"
         elif self._stopping.is_set() or not self._places.take(association):
             refusal, why = (2, 3, 2), "local limit exceeded"
         else:

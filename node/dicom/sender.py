@@ -7,6 +7,7 @@ C-STORE 0000; B000, B006, B007; 0111                delivered; with a note; alre
 C-STORE A7xx, no answer in time, connection lost    PeerDown
 any other C-STORE status                            Refused
 association rejected, transient                     PeerDown
+TLS fails: certificates, names, versions            PeerDown, saying what is wrong
 association rejected for good: AE title, protocol   Refused: a person must change a setting here or there
 association rejected for good, no reason given      PeerDown: busy archives do that
 presentation context not accepted                   Refused, naming the SOP class
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
 from typing import Any, cast
 
@@ -36,9 +38,10 @@ from node.dicom.acceptor import Limits, prepare
 from node.dicom.contexts import VERIFICATION, name_of_class
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.outgoing import Outcome, SendItem, all_failed, unreadable
+from node.dicom.tls_client import PeerTls, TlsSocket
 from node.domain.errors import NodeError, PeerDown, Permanent, Refused
 
-__all__ = ["Outcome", "PeerAddress", "SendItem", "Sender", "Timeouts"]
+__all__ = ["Outcome", "PeerAddress", "PeerTls", "SendItem", "Sender", "Timeouts"]
 
 _WARNINGS = {0xB000: "coerced data elements", 0xB006: "elements were discarded", 0xB007: "does not match its SOP class"}
 _ALREADY_THERE = 0x0111
@@ -48,11 +51,12 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerAddress:
-    """Where a DICOM peer listens, and as whom."""
+    """Where a DICOM peer listens, and as whom; over TLS, if it is said how."""
 
     ae_title: str
     host: str
     port: int
+    tls: PeerTls | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +71,25 @@ class Timeouts:
 class _Entity(AE):
     """An AE that knows its socket: pynetdicom leaves one that could not connect to the garbage collector."""
 
-    def __init__(self, ae_title: str) -> None:
+    def __init__(self, ae_title: str, tls: PeerTls | None) -> None:
         super().__init__(ae_title=ae_title)
+        self._tls = tls
         self._raw: socket.socket | None = None
+        self.secured: TlsSocket | None = None
 
     def _create_socket(self, *args: Any, **kwargs: Any) -> AssociationSocket:  # noqa: ANN401 - as the library's
-        wrapped = super()._create_socket(*args, **kwargs)
+        if self._tls is None:
+            wrapped = super()._create_socket(*args, **kwargs)
+        else:
+            wrapped = self.secured = TlsSocket(args[0], args[1], self._tls)
         self._raw = wrapped.socket
         return wrapped
 
     def close(self) -> None:
         """Close the socket, whatever became of it."""
-        if self._raw is not None:
+        if self.secured is not None:
+            self.secured.discard()
+        elif self._raw is not None:
             self._raw.close()
 
 
@@ -91,8 +102,8 @@ class Sender:
         self._peer = peer
         self._timeouts = timeouts or Timeouts()
 
-    def echo(self) -> None:
-        """C-ECHO.
+    def echo(self) -> datetime | None:
+        """C-ECHO; until when the peer's certificate is good, None without TLS.
 
         Raises
         ------
@@ -108,6 +119,7 @@ class Sender:
                 raise PeerDown("no answer to C-ECHO")
             if status.Status != 0:
                 raise Refused(f"C-ECHO answered {status.Status:04X}")
+            return getattr(association.dul.socket, "certificate_ends", None)
 
     def send(self, items: Sequence[SendItem]) -> list[Outcome]:
         """Send objects over one association; an outcome for each, in order. Raises nothing foreseen."""
@@ -158,7 +170,7 @@ class Sender:
 
     @contextmanager
     def _association(self, contexts: list[PresentationContext]) -> Iterator[Association]:
-        entity = _Entity(self._ae_title)
+        entity = _Entity(self._ae_title, self._peer.tls)
         entity.connection_timeout = self._timeouts.connect
         entity.acse_timeout = self._timeouts.association
         entity.dimse_timeout = self._timeouts.response
@@ -177,7 +189,7 @@ class Sender:
             raise PeerDown(f"{self._peer.ae_title} cannot be reached ({type(fault).__name__})") from fault
         if not association.is_established:
             entity.close()
-            raise self._why_not(association)
+            raise self._why_not(association, entity.secured.fault if entity.secured is not None else "")
         try:
             yield association
         finally:
@@ -187,14 +199,15 @@ class Sender:
                 association.abort()
             entity.close()
 
-    def _why_not(self, association: Association) -> PeerDown | Refused:
+    def _why_not(self, association: Association, fault: str) -> PeerDown | Refused:
         name = self._peer.ae_title
         answer = association.acceptor.primitive
         if association.is_rejected and answer is not None:
             return _rejection(name, answer)
         if association.rejected_contexts:
             return Refused(f"{name} does not accept {_classes(association.rejected_contexts)}")
-        return PeerDown(f"{name} cannot be reached or does not answer")
+        # Tried again, also for certificates: those are renewed, and what waits goes out then.
+        return PeerDown(f"{name}: {fault}" if fault else f"{name} cannot be reached or does not answer")
 
 
 def _rejection(name: str, answer: A_ASSOCIATE) -> PeerDown | Refused:

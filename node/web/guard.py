@@ -30,6 +30,8 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+TLS_HEADER: Final = ("Strict-Transport-Security", "max-age=31536000")
+"""Over TLS only: a browser that has seen it comes without TLS no more."""
 _KEEP: Final = "public, max-age=31536000, immutable"
 
 
@@ -63,6 +65,7 @@ class _Answer:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
         self._static = str(scope["path"]).startswith("/static/")
+        self._tls = scope["scheme"] == "https"
         self._versioned = b"v=" in scope.get("query_string", b"")
         self.begun = False
 
@@ -72,6 +75,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            if self._tls:
+                headers[TLS_HEADER[0]] = TLS_HEADER[1]
             if self._static and message["status"] in (200, 304):
                 headers["Cache-Control"] = _KEEP if self._versioned else "no-cache"
             elif "Cache-Control" not in headers:

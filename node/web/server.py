@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from typing import Final, Self
@@ -22,7 +23,8 @@ _AT_ONCE: Final = 200
 class PageServer:
     """``with PageServer(site, settings) as server:`` serves ``site`` until the block ends.
 
-    The port is taken when it is made, so that a conflict is known before anything runs.
+    The port is taken when it is made, so that a conflict is known before anything runs. With ``tls`` it speaks TLS
+    alone.
 
     Raises
     ------
@@ -31,12 +33,14 @@ class PageServer:
 
     """
 
-    def __init__(self, site: FastAPI, settings: WebSettings) -> None:
+    def __init__(self, site: FastAPI, settings: WebSettings, tls: ssl.SSLContext | None = None) -> None:
         self._socket = _listening(settings.host, settings.port)
         self.port = int(self._socket.getsockname()[1])
         shown = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104 - any address
-        self.address = f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}/"
+        scheme = "http" if tls is None else "https"
+        self.address = f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{self.port}/"
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        own_tls = None if tls is None else lambda *_: tls
         self._server = uvicorn.Server(
             uvicorn.Config(
                 site,
@@ -45,6 +49,7 @@ class PageServer:
                 server_header=False,
                 lifespan="off",
                 ws="none",
+                ssl_context_factory=own_tls,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=list(settings.trusted_proxies),
                 limit_concurrency=_AT_ONCE,

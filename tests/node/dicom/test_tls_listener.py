@@ -1,0 +1,283 @@
+"""DICOM over TLS between real sockets: who gets in, who is sent to, and what is said to everybody else."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from node.dicom.listener import AllowedPeer, Limits, Listener, ListenerConfig, StoreRequest
+from node.dicom.sender import PeerAddress, PeerTls, Sender, SendItem, Timeouts
+from node.dicom.tls import OwnCertificate, client_context, server_context
+from node.domain.errors import PeerDown, Refused
+from tests.authority import Authority, fingerprint, needs_openssl
+from tests.dicom_series import Style, ct_series, file_bytes, thorax
+
+pytestmark = needs_openssl
+SMALL = thorax(3, 4, 5)
+QUICK = Timeouts(connect=3, association=3, response=3)
+Start = Callable[..., Listener]
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One authority, and the certificates it gave out."""
+
+    authority: Authority
+    node: OwnCertificate
+    scanner: OwnCertificate
+    other: OwnCertificate
+
+
+@dataclass
+class Kept:
+    items: list[tuple[bytes, StoreRequest]] = field(default_factory=list)
+
+    def store(self, data: bytes, request: StoreRequest) -> None:
+        self.items.append((bytes(data), request))
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    made = Authority(tmp_path_factory.mktemp("authority"))
+    return Hospital(made, made.issue("node"), made.issue("CT01"), made.issue("CT02"))
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def start(hospital: Hospital, kept: Kept) -> Iterator[Start]:
+    running = []
+
+    def go(*, own: OwnCertificate | None = None, required: bool = True, **changes: object) -> Listener:
+        context = server_context(own or hospital.node, hospital.authority.certificate, required=required)
+        given = {"ae_title": "CALCIUM2R", "host": "127.0.0.1", "port": 0, "tls": (0, context)} | changes
+        listener = Listener(ListenerConfig(**given), kept.store)
+        listener.start()
+        running.append(listener)
+        return listener
+
+    yield go
+    for listener in running:
+        listener.stop(grace_seconds=0.2)
+
+
+def sender(hospital: Hospital, port: int | None, *, own: OwnCertificate | None, name: str = "127.0.0.1") -> Sender:
+    tls = PeerTls(context=client_context(hospital.authority.certificate, own), name=name)
+    return Sender("CT01", PeerAddress(ae_title="CALCIUM2R", host="127.0.0.1", port=port or 0, tls=tls), QUICK)
+
+
+def plain(listener: Listener) -> Sender:
+    return Sender("CT01", PeerAddress(ae_title="CALCIUM2R", host="127.0.0.1", port=listener.port), QUICK)
+
+
+def items(count: int = 3) -> list[SendItem]:
+    return [SendItem.of_file(file_bytes(image)) for image in ct_series(SMALL, Style())[:count]]
+
+
+def test_objects_arrive_over_tls_as_they_were_stored(hospital: Hospital, start: Start, kept: Kept):
+    listener = start()
+    sent = items()
+    ends = sender(hospital, listener.tls_port, own=hospital.scanner).send(sent)
+    assert [one.error for one in ends] == [None] * 3
+    assert [data for data, _ in kept.items] == [one.dataset_bytes() for one in sent]
+
+
+def test_a_large_object_goes_through_in_many_records(hospital: Hospital, start: Start, kept: Kept):
+    listener = start()
+    (item,) = [SendItem.of_file(file_bytes(ct_series(thorax(3, 700, 700), Style())[0]))]
+    (end,) = sender(hospital, listener.tls_port, own=hospital.scanner).send([item])
+    assert end.delivered
+    assert kept.items[0][0] == item.dataset_bytes()
+    assert len(kept.items[0][0]) > 900_000
+
+
+def test_both_ports_are_open_or_either(hospital: Hospital, start: Start):
+    both = start()
+    assert both.port != both.tls_port
+    plain(both).echo()
+    assert sender(hospital, both.tls_port, own=hospital.scanner).echo() is not None
+    alone = start(port=None)
+    assert alone.port == alone.tls_port
+    with pytest.raises(PeerDown):
+        plain(alone).echo()
+    without = start(tls=None)
+    assert without.tls_port is None
+    plain(without).echo()
+
+
+def test_a_port_that_is_taken_leaves_the_other_one_closed(start: Start, hospital: Hospital):
+    with socket.socket() as holder, socket.socket() as probe:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+        probe.close()
+        context = server_context(hospital.node)
+        with pytest.raises(OSError, match="in use"):
+            start(port=free, tls=(holder.getsockname()[1], context))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", free), 2)
+
+
+@pytest.mark.parametrize("bound_to", ["name", "fingerprint"])
+def test_an_allowed_peer_is_its_title_and_its_certificate(hospital: Hospital, start: Start, bound_to: str):
+    wanted = "ct01" if bound_to == "name" else fingerprint(hospital.scanner.certificate)
+    listener = start(allow=(AllowedPeer(ae_title="CT01", host="127.0.0.0/8", certificate=wanted),))
+    sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+    with pytest.raises(Refused, match="rejected"):
+        sender(hospital, listener.tls_port, own=hospital.other).echo()
+    with pytest.raises(Refused, match="rejected"):
+        plain(listener).echo()
+
+
+def test_without_a_certificate_a_bound_peer_is_not_let_in_though_none_is_required(hospital: Hospital, start: Start):
+    listener = start(required=False, allow=(AllowedPeer(ae_title="CT01", certificate="CT01"),))
+    with pytest.raises(Refused):
+        sender(hospital, listener.tls_port, own=None).echo()
+    sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+
+
+def test_a_client_without_a_good_certificate_is_told_and_logged(
+    hospital: Hospital, start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.WARNING)
+    listener = start()
+    stranger = Authority(tmp_path, "elsewhere").issue("CT01")
+    for own, words in (
+        (None, "showed no certificate"),
+        (stranger, "authority that is not trusted here"),
+        (hospital.authority.issue("late", days=-1), "has expired"),
+    ):
+        caplog.clear()
+        with pytest.raises(PeerDown, match=r"our certificate|after the TLS handshake"):
+            sender(hospital, listener.tls_port, own=own).echo()
+        assert "no TLS with 127.0.0.1: the peer" in caplog.text
+        assert words in caplog.text
+    sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+
+
+def test_a_peer_with_a_wrong_certificate_gets_nothing_and_the_fault_is_named(
+    hospital: Hospital, start: Start, kept: Kept, tmp_path: Path
+):
+    stranger = Authority(tmp_path, "elsewhere").issue("node")
+    for shown, name, words in (
+        (hospital.authority.issue("gone", days=-1), "127.0.0.1", "has expired"),
+        (stranger, "127.0.0.1", "authority that is not trusted here"),
+        (hospital.node, "pacs.example.org", "is for another host"),
+    ):
+        listener = start(own=shown)
+        ends = sender(hospital, listener.tls_port, own=hospital.scanner, name=name).send(items())
+        for end in ends:
+            assert isinstance(end.error, PeerDown)
+            assert words in str(end.error)
+    assert not kept.items
+
+
+def test_tls_and_no_tls_on_the_wrong_port_are_told(hospital: Hospital, start: Start):
+    listener = start()
+    with pytest.raises(PeerDown, match=r"does not speak TLS|hung up|ended during TLS"):
+        sender(hospital, listener.port, own=hospital.scanner).echo()
+    wrong = PeerAddress(ae_title="CALCIUM2R", host="127.0.0.1", port=listener.tls_port or 0)
+    with pytest.raises(PeerDown):
+        Sender("CT01", wrong, QUICK).echo()
+
+
+def test_a_peer_that_never_shakes_hands_is_given_up(hospital: Hospital):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        with pytest.raises(PeerDown, match="no TLS handshake in time"):
+            sender(hospital, silent.getsockname()[1], own=None).echo()
+        assert time.monotonic() - began < 10
+
+
+def test_handshakes_that_stall_hold_up_nobody_and_are_cut(hospital: Hospital, start: Start):
+    listener = start(limits=Limits(acse_seconds=2.0))
+    stalled = [socket.create_connection(("127.0.0.1", listener.tls_port or 0), 10) for _ in range(30)]
+    try:
+        for one in stalled[:10]:
+            one.send(b"\x16\x03\x01\x02\x00\x01")
+        sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+        until = time.monotonic() + 15
+        for one in stalled:
+            one.settimeout(max(until - time.monotonic(), 0.1))
+            with contextlib.suppress(ConnectionResetError):
+                assert b"" in (one.recv(100), one.recv(100)), "an alert at most, then the end"
+        sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+    finally:
+        for one in stalled:
+            one.close()
+
+
+def test_more_strangers_than_may_wait_are_turned_away_and_room_comes_back(hospital: Hospital, start: Start):
+    listener = start(limits=Limits(acse_seconds=1.0, strangers=5))
+    stalled = [socket.create_connection(("127.0.0.1", listener.tls_port or 0), 10) for _ in range(5)]
+    try:
+        time.sleep(0.3)
+        with pytest.raises(PeerDown):
+            sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+        time.sleep(1.2)
+        sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+    finally:
+        for one in stalled:
+            one.close()
+
+
+def test_a_stop_does_not_wait_for_handshakes(start: Start):
+    listener = start()
+    with socket.create_connection(("127.0.0.1", listener.tls_port or 0), 10) as stalled:
+        time.sleep(0.2)
+        began = time.monotonic()
+        listener.stop(grace_seconds=0.2)
+        assert time.monotonic() - began < 5
+        stalled.settimeout(5)
+        assert stalled.recv(1) == b""
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("profile", ["+py", "+px"])
+def test_dcmtk_sends_over_tls(hospital: Hospital, start: Start, kept: Kept, tmp_path: Path, profile: str):
+    program = shutil.which("storescu")
+    if program is None:
+        pytest.skip("dcmtk is not installed")
+    told = subprocess.run([program, "--help"], capture_output=True, check=False, text=True, timeout=60).stdout
+    if "+tls" not in told or profile not in told:
+        pytest.skip("this dcmtk has no TLS, or not this profile")
+    listener = start(allow=(AllowedPeer(ae_title="CT01", certificate="CT01"),))
+    file = tmp_path / "slice.dcm"
+    file.write_bytes(file_bytes(ct_series(SMALL, Style())[0]))
+
+    def send(own: OwnCertificate) -> int:
+        command = [
+            program,
+            "-v",
+            "+tls",
+            own.key,
+            own.certificate,
+            "+cf",
+            hospital.authority.certificate,
+            profile,
+            "-rc",
+        ]
+        command += ["-aet", "CT01", "-aec", "CALCIUM2R", "127.0.0.1", str(listener.tls_port), file]
+        done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+        print(done.stdout, done.stderr)  # noqa: T201 - shown when the test fails
+        return done.returncode
+
+    assert send(hospital.scanner) == 0
+    assert len(kept.items) == 1
+    assert send(hospital.other) != 0
+    assert len(kept.items) == 1
