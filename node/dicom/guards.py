@@ -92,7 +92,7 @@ def _act(association: Association, do_action: Callable[[str], None], event: str)
 
 def _let_go(association: Association) -> None:
     if association.requestor.primitive is None:
-        association.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # what a time-out looks like to its reader
+        association.dul.to_user_queue.put(None)  # what a time-out looks like to its reader
 
 
 def _decode(association: Association, receive_primitive: Callable[[Any], None], primitive: object) -> None:
