@@ -1,7 +1,8 @@
 """Mutated input for everything that reads what others send: ``python -m tests.benchmarks.fuzz_benchmark``.
 
-Counts crashes (any error that is not one of ours) and hangs (longer than a second, or on the network ten). Each crash
-and hang is written to ``--keep`` with its seed; the status is 1 if there was one. ``--count`` inputs in all.
+Counts crashes (any error that is not one of ours) and hangs (longer than a second of processor time, or on the network
+ten seconds of any). Each crash and hang is written to ``--keep`` with its seed; the status is 1 if there was one.
+``--count`` inputs in all.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Target:
     valid: tuple[bytes, ...]
     read: Callable[[bytes], object]
     seconds: float = _PARSER_SECONDS
+    waits: bool = False
 
 
 @dataclass(slots=True)
@@ -69,19 +71,19 @@ class Score:
 
 
 @contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raise Hang in the main thread after so long."""
+def limited(seconds: float, timer: int, told: int) -> Iterator[None]:
+    """Raise Hang in the main thread after so long by that timer, whose signal is ``told``."""
 
     def late(_: int, __: FrameType | None) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(told, late)
+    signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(timer, 0)
+        signal.signal(told, before)
 
 
 def an_input(target: Target, seed: int) -> bytes:
@@ -92,8 +94,9 @@ def an_input(target: Target, seed: int) -> bytes:
 
 def tried(target: Target, data: bytes) -> str:
     """What came of one input: taken, refused, a crash's kind, or hang."""
+    timer, told = (signal.ITIMER_REAL, signal.SIGALRM) if target.waits else (signal.ITIMER_PROF, signal.SIGPROF)
     try:
-        with limited(target.seconds):
+        with limited(target.seconds, timer, told):
             target.read(data)
     except (NodeError, SettingsError):
         return "refused"
@@ -181,6 +184,7 @@ def wire() -> Iterator[Target]:
             valid=(a_request() + store + release, a_request(sop_class=VERIFICATION) + echo + release),
             read=told,
             seconds=_WIRE_SECONDS,
+            waits=True,
         )
     finally:
         listener.stop(0.5)
