@@ -16,6 +16,7 @@ from node.commands.restore import restore
 from node.commands.retention import retention
 from node.commands.score import score
 from node.commands.send import send
+from node.commands.trace import trace
 from node.commands.user import user
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ for command in (
     operate.retry,
     operate.backup,
     restore,
+    trace,
     retention,
 ):
     app.command()(command)

@@ -15,6 +15,7 @@ from node.domain.errors import NodeError
 from node.domain.records import Outcome
 from node.domain.work import Backoff, Stage, Work
 from node.stages.assemble import Assembler
+from node.stages.tracing import tracing_work
 from node.storage.ledger import Ledger
 
 Clock = Callable[[], datetime]
@@ -126,12 +127,13 @@ class StageWorker(Worker):
         work = self._ledger.claim(self._clock(), _LEASE, tuple(self._handlers))
         if work is None:
             return False
-        try:
-            outcome = self._handlers[work.stage](work)
-        except Exception as error:  # noqa: BLE001 - the settler tells errors from faults
-            self._settler.failed(work, error, _PATIENT)
-            return True
-        self._settler.done(work, outcome)
+        with tracing_work(self._ledger, work):
+            try:
+                outcome = self._handlers[work.stage](work)
+            except Exception as error:  # noqa: BLE001 - the settler tells errors from faults
+                self._settler.failed(work, error, _PATIENT)
+                return True
+            self._settler.done(work, outcome)
         self._on_done()
         return True
 
@@ -167,10 +169,11 @@ class DeliveryWorker(Worker):
         except Exception as error:  # noqa: BLE001 - the settler tells errors from faults
             results = [error] * len(works)
         for work, result in zip(works, results, strict=True):
-            if isinstance(result, Outcome):
-                self._settler.done(work, result)
-            else:
-                self._settler.failed(work, result, self._backoff)
+            with tracing_work(self._ledger, work):
+                if isinstance(result, Outcome):
+                    self._settler.done(work, result)
+                else:
+                    self._settler.failed(work, result, self._backoff)
         return True
 
     def _due(self) -> Collection[Work]:

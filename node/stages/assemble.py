@@ -11,6 +11,7 @@ import structlog
 from node.domain.completeness import Completeness, Decision, judge_completeness
 from node.domain.policy import SeriesPolicy
 from node.domain.series import Instance, SeriesRecord
+from node.stages.tracing import tracing
 from node.storage.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
@@ -62,13 +63,16 @@ class Assembler:
             self._waiting[record.series_uid] = _Waiting(record, verdict.wait_until)
             return False
         generation = self._ledger.close_series(record.series_uid, now, verdict.evidence)
-        _log.info(
-            "series complete",
-            series=record.series_uid,
-            generation=generation,
-            instances=len(instances),
-            evidence=verdict.evidence,
-        )
+        with tracing(record.study_uid):
+            _log.info(
+                "series complete",
+                series=record.series_uid,
+                generation=generation,
+                instances=len(instances),
+                evidence=verdict.evidence,
+                first_image=record.first_received.isoformat(timespec="milliseconds"),
+                last_image=record.last_received.isoformat(timespec="milliseconds"),
+            )
         return True
 
     def _judge(self, instances: Sequence[Instance], record: SeriesRecord, now: datetime) -> Completeness:

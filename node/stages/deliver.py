@@ -13,6 +13,7 @@ from node.domain.errors import NodeError, Unreadable
 from node.domain.faults import fault
 from node.domain.records import Outcome
 from node.domain.work import Work
+from node.stages.tracing import tracing_work
 from node.storage.storage import Storage
 
 _log = structlog.get_logger(__name__)
@@ -66,11 +67,12 @@ class Deliverer:
     def _end(self, work: Work, sent: Sent) -> Outcome | Exception:
         if sent.error is not None:
             return sent.error
-        _log.info(
-            "delivered",
-            object=work.object_uid,
-            series=work.series_uid,
-            destination=self._destination,
-            note=sent.note or None,
-        )
+        with tracing_work(self._storage.ledger, work):
+            _log.info(
+                "delivered",
+                object=work.object_uid,
+                series=work.series_uid,
+                destination=self._destination,
+                note=sent.note or None,
+            )
         return Outcome(reasons=(sent.note,) if sent.note else ())

@@ -9,6 +9,7 @@ import structlog
 
 from node.domain.human_read import HumanRead, ReadSource
 from node.domain.read_history import ReadArrival, ReadState, Recorded
+from node.stages.tracing import tracing
 from node.storage.storage import Storage
 
 Clock = Callable[[], datetime]
@@ -76,7 +77,8 @@ class Intake:
             for read, one in zip(reads, known, strict=True)
         )
         for read, one in zip(reads, recorded, strict=True):
-            _report(read, one)
+            with tracing(one.study_uid or ""):
+                _report(read, one)
             self._tally(str(read.source), str(one.state))
         self._on_recorded()
         return recorded

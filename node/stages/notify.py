@@ -14,6 +14,7 @@ from node.domain.faults import fault
 from node.domain.notices import Notice, NoticeSubject, Told, link_to, notice_key, plain_accession
 from node.domain.records import NewWork, Outcome
 from node.domain.work import Stage, Work, WorkState
+from node.stages.tracing import tracing
 from node.storage.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +79,8 @@ class Notifier:
         except NodeError as error:
             return error
         fault("notify.after-effect")
-        _log.info("notice sent", channel=self._name, case=case.row.id, note=told.note or None)
+        with tracing(case.row.study_uid):
+            _log.info("notice sent", channel=self._name, case=case.row.id, note=told.note or None)
         return Outcome(
             reasons=(told.note,) if told.note else (),
             followers=tuple(_alone(work, subject, mark) for mark in told.failed),

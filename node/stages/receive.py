@@ -12,6 +12,7 @@ from node.dicom.headers import read_instance
 from node.dicom.listener import Closed, StoreRequest
 from node.domain.records import Arrival
 from node.domain.series import Instance, Peer
+from node.stages.tracing import tracing
 from node.storage.ledger import Ledger
 from node.storage.spool import Spool, content_sha256
 
@@ -44,6 +45,10 @@ class Receiver:
 
         """
         instance = read_instance(dataset, request.transfer_syntax_uid)
+        with tracing(instance.study_uid):
+            self._receive(dataset, instance, request)
+
+    def _receive(self, dataset: bytes | memoryview, instance: Instance, request: StoreRequest) -> None:
         sha256 = content_sha256(request.transfer_syntax_uid, dataset)
         now = self._clock()
         known = self._ledger.find_instance(instance.sop_uid)

@@ -22,6 +22,7 @@ from node.storage.people import People
 from node.storage.reads_book import ReadsBook
 from node.storage.retention_book import RetentionBook
 from node.storage.series_book import SeriesBook
+from node.storage.trace_book import TraceBook
 from node.storage.upkeep import Upkeep
 from node.storage.work_queue import WorkQueue
 
@@ -41,6 +42,7 @@ class Ledger(
     Outlook,
     DeliveriesBook,
     RetentionBook,
+    TraceBook,
     Upkeep,
 ):
     """All of the ledger over one database, whose schema is current (``node.storage.migrations.upgrade``).
