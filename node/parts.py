@@ -180,7 +180,7 @@ def ledger_exists(settings: Settings) -> bool:
     return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
 
 
-def listener_config(scp: ScpSettings) -> ListenerConfig:
+def listener_config(scp: ScpSettings, has_room: Callable[[], bool] = lambda: True) -> ListenerConfig:
     """The listener's part of the settings in its own terms. Raises SettingsError if a certificate cannot be used."""
     context = trust.scp_context(scp)
     return ListenerConfig(
@@ -193,6 +193,7 @@ def listener_config(scp: ScpSettings) -> ListenerConfig:
             for peer in scp.allow
         ),
         accept_any_called=scp.accept_any_called,
+        has_room=has_room,
         limits=Limits(
             associations=scp.maximum_associations,
             per_address=scp.maximum_per_address,

@@ -137,7 +137,7 @@ class Node:
         self._dispatcher = self._dispatch(self._reader)
         receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
         self.listener = Listener(
-            parts.listener_config(settings.scp),
+            parts.listener_config(settings.scp, spool.has_room),
             self._meters.receiving(receiver.store),
             on_opened=receiver.opened,
             on_closed=receiver.closed,

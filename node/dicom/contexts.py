@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydicom.uid import UID
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +58,8 @@ ACCEPTED_SYNTAXES: Final = (
 # What this node makes and sends, and in what form; anything else is proposed in the form its file has.
 SENT_CLASSES: Final = _named(f"{_ROOT}.66.4", f"{_ROOT}.88.34", f"{_ROOT}.88.33", f"{_ROOT}.7")
 SENT_SYNTAX: Final = "1.2.840.10008.1.2.1"
+
+
+def asks_to_store(request: A_ASSOCIATE) -> bool:
+    """Whether an association is asked for more than verification."""
+    return any(str(one.abstract_syntax) != VERIFICATION for one in request.presentation_context_definition_list)

@@ -25,6 +25,7 @@ from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
 
 from node.dicom.acceptor import AllowedPeer, Connections, Limits, abort_all
 from node.dicom.association import Closed, NoTally, StoreRequest, Tally
+from node.dicom.contexts import asks_to_store
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.doors import Doors
 from node.dicom.headers import identity_of
@@ -56,6 +57,7 @@ class ListenerConfig:
     allow: tuple[AllowedPeer, ...] = ()
     accept_any_called: bool = False
     limits: Limits = field(default_factory=Limits)
+    has_room: Callable[[], bool] = lambda: True  # without, whoever asks to store is put off; C-ECHO is answered
 
 
 def _nothing(*_: object) -> None:
@@ -207,6 +209,8 @@ class Listener:
             refusal, why = (1, 1, 7), "called AE title not recognised"
         elif allow and not any(peer.admits(calling, address, presented) for peer in allow):
             refusal, why = (1, 1, 3), "no allowed peer has this AE title, address and certificate"
+        elif asks_to_store(request) and not self._config.has_room():
+            refusal, why = (2, 3, 1), "there is no room to store"
         elif self._stopping.is_set() or not self._places.take(association):
             refusal, why = (2, 3, 2), "local limit exceeded"
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,7 +11,8 @@ import structlog
 from node.dicom.files import file_head
 from node.dicom.headers import read_instance
 from node.dicom.listener import Closed, StoreRequest
-from node.domain.records import Arrival
+from node.domain.errors import Retryable
+from node.domain.records import Arrival, Kept
 from node.domain.series import Instance, Peer
 from node.stages.tracing import tracing
 from node.storage.ledger import Ledger
@@ -72,7 +74,12 @@ class Receiver:
             (head, dataset), series_uid=instance.series_uid, sop_uid=instance.sop_uid, sha256=sha256
         )
         now = self._clock()
-        if self._ledger.add_instance(instance, kept, request.peer, now) is Arrival.CONFLICT:
+        try:
+            arrival = self._ledger.add_instance(instance, kept, request.peer, now)
+        except Retryable:
+            self._take_back(instance, kept)
+            raise
+        if arrival is Arrival.CONFLICT:
             moved = self._spool.quarantine(kept)
             if not self._ledger.add_quarantined(instance, moved, request.peer, now):
                 self._spool.remove(moved.path)  # the same contradiction is in quarantine already
@@ -82,6 +89,16 @@ class Receiver:
                 series=instance.series_uid,
                 peer=request.peer.ae_title,
             )
+
+    def _take_back(self, instance: Instance, kept: Kept) -> None:
+        """Remove a file that got no row, or a peer that repeats itself would fill the disk with what nobody names.
+
+        Where the ledger cannot even say whether it has the row, the file stays; the next start sweeps it.
+        """
+        with contextlib.suppress(Retryable):
+            known = self._ledger.find_instance(instance.sop_uid)
+            if known is None or known.path != kept.path:
+                self._spool.remove(kept.path)
 
     def opened(self, peer: Peer) -> None:
         """An association that may deliver has begun."""

@@ -131,9 +131,13 @@ class DurableFiles:
             for name in names:
                 yield (Path(directory) / name).relative_to(self._root).as_posix()
 
-    def _check_room(self) -> None:
+    def has_room(self) -> bool:
+        """Whether the reserve is free still."""
         state = os.statvfs(self._root)
-        if state.f_bavail * state.f_frsize < self._reserve:
+        return state.f_bavail * state.f_frsize >= self._reserve
+
+    def _check_room(self) -> None:
+        if not self.has_room():
             raise StorageFull(f"{self._folder}: less than the reserve of {self._reserve} bytes is free")
 
     def _fill(self, path: Path, chunks: Iterable[Chunk]) -> int:

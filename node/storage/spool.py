@@ -96,6 +96,10 @@ class Spool:
         self._quarantine.take(self._kept.locate(kept.path), target)
         return Kept(path=target, sha256=kept.sha256, size=kept.size)
 
+    def has_room(self) -> bool:
+        """Whether the reserve is free still."""
+        return self._kept.has_room()
+
     def path(self, relative: str) -> Path:
         """Where a kept or quarantined instance can be read.
 

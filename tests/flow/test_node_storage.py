@@ -27,12 +27,12 @@ def states(node, study):
     return sorted(row.state for row in work_of(node, study.series_uid, Stage.DELIVER))
 
 
-def test_a_full_disk_answers_a700_and_keeps_nothing(tmp_path, finds_lad, archive):
+def test_below_the_reserve_nobody_stores_and_nothing_is_kept(tmp_path, finds_lad, archive):
     study = a_study("full disk")
     full = shutil.disk_usage(tmp_path).total / (1 << 30) + 1
     with a_node(tmp_path, finds_lad, [archive.destination()], storage={"reserve_gib": full}) as node:
         outcomes = send(node.port, study.images)
-        assert all(isinstance(one.error, PeerDown) and "A700" in str(one.error) for one in outcomes)
+        assert all(isinstance(one.error, PeerDown) for one in outcomes)
         assert node.storage.ledger.status()["instances"] == 0
         assert not [path for path in (tmp_path / "node").rglob("*.dcm*") if path.is_file()]
     with a_node(tmp_path, finds_lad, [archive.destination()]) as node:  # somebody has made room

@@ -123,3 +123,15 @@ def test_associations_are_counted_while_they_last(rig, images):
     rig.send(images[1:], "a2")
     assert rig.ledger.open_series()[0].open_associations == 1
     assert rig.ended == 1
+
+
+def test_a_file_that_gets_no_row_is_taken_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StorageFull("no room left for the ledger")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.ledger, "add_instance", full)
+        for _ in range(2):
+            with pytest.raises(StorageFull):
+                rig.store(ct_series(thorax(3))[0])
+    assert rig.files("spool") == set()
