@@ -3,8 +3,8 @@
 The networks say what calcium would be at a place, and are poor at saying whether a small bright spot is calcium at all:
 noise reaches the threshold along a coronary's course too, and a small lesion is averaged away at 1 mm. So what they say
 is weighed together with what can be measured of a component and of those that touch it in the neighbouring slices, by a
-small network that was fitted on phantoms. Where the networks say more for calcium it never makes calcium less likely,
-which holds on scans that no phantom looks like.
+small network that was fitted on phantoms. Where the networks say more for calcium, or there is more of it, it never
+makes calcium less likely, which holds on scans that no phantom looks like.
 """
 
 from __future__ import annotations
@@ -45,8 +45,23 @@ OF_NEIGHBOURS: Final = ("over_background", "over_confuser", "calcium_mean", "log
 
 INPUTS: Final = (*FEATURES, *(f"neighbour's {name}" for name in OF_NEIGHBOURS), "alone")
 
-RISING: Final = frozenset({"over_background", "over_confuser", "calcium_mean"})
-"""More of these never makes calcium less likely, be they a component's or its neighbour's."""
+RISING: Final = frozenset(
+    {
+        "over_background",
+        "over_confuser",
+        "best_pixel",
+        "calcium_mean",
+        "calcium_best",
+        "log_area",
+        "support_high",
+        "support_low",
+    }
+)
+"""More of these never makes calcium less likely, be they a component's or its neighbour's.
+
+A judge that is free in size and support fits phantoms better (log loss of 60 cases 556 against 633), and turns away a
+third of the calcium in chest scans of 3 mm voxels, which no phantom looks like.
+"""
 
 _REACH: Final = 6.0  # standard deviations; nothing farther out was seen
 _ARRAYS: Final = ("centre", "scale", "inner", "inner_bias", "outer")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from train.commands import ablate, calibrate, evaluate, export, fit, phantom, prepare, robustness
+from train.commands import ablate, blend, calibrate, evaluate, export, fit, phantom, prepare, robustness
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make phantoms, train on them, export a bundle.")
-for command in (phantom, prepare, fit, export, calibrate, evaluate, ablate, robustness):
+for command in (phantom, prepare, fit, export, blend, calibrate, evaluate, ablate, robustness):
     app.add_typer(command.app)
 
 

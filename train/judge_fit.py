@@ -91,7 +91,7 @@ def fit(table: Table) -> Fitted:
         judge=fitted_judge(seen, table.real),
         temperature=temperature,
         before=quality(table.shares[:, _SCORED].sum(axis=1), table.real),
-        after=quality(_left_out(seen, table, cases), table.real),
+        after=quality(left_out(seen, table, cases), table.real),
         vessel_loss=(_vessel_loss(table, 1.0), _vessel_loss(table, temperature)),
     )
 
@@ -113,7 +113,7 @@ def quality(probability: NDArray[np.float64], real: NDArray[np.bool_]) -> Qualit
     )
 
 
-def _left_out(seen: NDArray[np.float64], table: Table, cases: NDArray[np.int64]) -> NDArray[np.float64]:
+def left_out(seen: NDArray[np.float64], table: Table, cases: NDArray[np.int64]) -> NDArray[np.float64]:
     """Probability (n,) of each component by a judge that was fitted without its case."""
     said = np.zeros(table.case.size)
     fold = np.searchsorted(cases, table.case) % min(FOLDS, cases.size)
