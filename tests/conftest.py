@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from pynetdicom import AE
 
 import model  # noqa: F401 - before anybody imports torch; see there
+
+# consoles take their width when they are made, and pytest-xdist gives its workers one of 80
+os.environ["COLUMNS"] = "1000"
 
 
 @pytest.fixture(autouse=True)

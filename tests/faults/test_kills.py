@@ -26,7 +26,8 @@ POINTS = [
     *(
         f"{name}:{_LATER.get(name, _LATER.get(name.split('.')[0], 1))}"
         for name in FAULT_POINTS
-        if not name.startswith(("intake.", "write-back.", "notify."))  # no human read comes in here, and nobody decides
+        # no human read comes in here, nobody decides, and nothing is old enough to go
+        if not name.startswith(("intake.", "write-back.", "notify.", "retention."))
     ),
     "outbox.renamed:4",  # while publishing: the first two are files of the reading
     "outbox.directory-synced:5",

@@ -53,6 +53,7 @@ COMMANDS = [
     "reads import",
     "notify",
     "notify test",
+    "trace",
 ]
 
 

@@ -161,7 +161,8 @@ def test_a_channel_comes_from_the_environment_too():
 
 def test_the_section_of_the_example_can_be_used_as_it_stands(tmp_path):
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
-    first, last = lines.index("# [notify]"), lines.index("[log]")
+    first = lines.index("# [notify]")
+    last = lines.index("", first)
     notify = load(tmp_path, "\n".join(line.removeprefix("# ") for line in lines[first:last])).notify
     assert [(one.name, one.kind, one.tiers) for one in notify.channels] == [
         ("cardiac-desk", "email", (Tier.PRIORITY,)),

@@ -56,7 +56,8 @@ def named(kind):
 @pytest.mark.parametrize("kind", NAMES)
 def test_patient_and_study_are_the_bytes_that_were_sent(kind, tmp_path):
     sent, made = answers(named(kind), tmp_path)
-    assert set(made) == set(Role)
+    # the outcome is written when a case is settled
+    assert set(made) == set(Role) - {Role.OUTCOME}
     for answer in made.values():
         own = elements_of(answer.data)
         for keyword in (*PATIENT, *STUDY):
