@@ -17,11 +17,12 @@ from node.domain.faults import fault
 from node.domain.findings import Findings
 from node.domain.policy import Policy
 from node.domain.reading_json import loads
-from node.domain.records import NewWork, Outcome, StoredAnswer, StoredReading
+from node.domain.records import NewWork, Outcome, StoredReading
 from node.domain.release import Release
 from node.domain.verdict import Verdict
 from node.domain.work import Stage, Work
 from node.stages.labels_file import unpack_labels
+from node.stages.made_objects import keep
 from node.stages.reading import paths_of, received_files, volume_of
 from node.stages.release import Releaser
 from node.storage.storage import Storage
@@ -69,7 +70,7 @@ class Publisher:
         request = self._request(work, reading)
         roles = frozenset().union(*self._wanted.values()) or frozenset((Role.SEG, Role.SR, Role.SUMMARY))
         made = build_answers(request, roles)
-        objects = tuple(self._keep(work, one) for one in made)
+        objects = tuple(keep(self._storage.outbox, work, one) for one in made)
         _log.info(
             "answers made", series=work.series_uid, generation=work.generation, roles=[str(one.role) for one in made]
         )
@@ -119,18 +120,6 @@ class Publisher:
                         series_uid=answer.made_series_uid, sop_class_uid=answer.sop_class_uid, sop_uid=answer.sop_uid
                     )
         return found
-
-    def _keep(self, work: Work, made: StoredObject) -> StoredAnswer:
-        return StoredAnswer(
-            sop_uid=made.sop_uid,
-            series_uid=work.series_uid,
-            generation=work.generation,
-            role=str(made.role),
-            sop_class_uid=made.sop_class_uid,
-            transfer_syntax_uid=made.transfer_syntax_uid,
-            made_series_uid=made.series_uid,
-            kept=self._storage.outbox.keep(made.data, series_uid=work.series_uid, name=made.sop_uid, suffix=".dcm"),
-        )
 
     def _deliveries(self, work: Work, made: tuple[StoredObject, ...]) -> list[NewWork]:
         now = self._clock()

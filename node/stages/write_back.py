@@ -15,6 +15,7 @@ from node.domain.records import NewWork, Outcome, StoredAnswer, WorkRecord, Writ
 from node.domain.review import Decision
 from node.domain.settlement import Disclosure, settlement_of
 from node.domain.work import Stage, Work, WorkState
+from node.stages.made_objects import keep
 from node.storage.storage import Storage
 
 _log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ class WriteBack:
         made = self._make(case, decision, report, written)
         _log.info("outcome written", series=work.series_uid, generation=work.generation, decision=decision.version)
         return Outcome(
-            objects=(self._keep(work, made),),
+            objects=(keep(self._storage.outbox, work, made),),
             written=WrittenBack(
                 decision_id=number, series_uid=work.series_uid, generation=work.generation, sop_uid=made.sop_uid
             ),
@@ -121,18 +122,6 @@ class WriteBack:
             ),
             model_sha256=case.model_sha256,
             software_version=self._software_version,
-        )
-
-    def _keep(self, work: Work, made: StoredObject) -> StoredAnswer:
-        return StoredAnswer(
-            sop_uid=made.sop_uid,
-            series_uid=work.series_uid,
-            generation=work.generation,
-            role=str(made.role),
-            sop_class_uid=made.sop_class_uid,
-            transfer_syntax_uid=made.transfer_syntax_uid,
-            made_series_uid=made.series_uid,
-            kept=self._storage.outbox.keep(made.data, series_uid=work.series_uid, name=made.sop_uid, suffix=".dcm"),
         )
 
     @staticmethod
