@@ -100,15 +100,12 @@ class Located:
         (slice, row, column) of the heart's centre in the millimetre grid, fractional.
     gate
         The heart with its root and their margin, for places of the millimetre grid.
-    aorta_gate
-        The same for ascending and descending aorta; holds nothing where neither was seen.
 
     """
 
     finding: HeartFinding
     centre: NDArray[np.float64]
     gate: Gate
-    aorta_gate: Gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,12 +162,7 @@ def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float
         blood_pool_hu=_blood_pool(aorta, heart, seen.image),
     )
     near = heart | _touching(seen.root >= 0.5, heart)
-    return Located(
-        finding=finding,
-        centre=centre,
-        gate=Gate.around(near, span, voxel_mm),
-        aorta_gate=Gate.around(aorta, span, voxel_mm),
-    )
+    return Located(finding=finding, centre=centre, gate=Gate.around(near, span, voxel_mm))
 
 
 def _likeliest(best: NDArray[np.int64], voxel_ml: float) -> NDArray[np.bool_]:

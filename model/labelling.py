@@ -17,8 +17,6 @@ from model.network import UNet, folded
 from model.preprocess import AIR_HU, FIELD, POSITION_MM, context_slices, tissue
 
 BATCH: Final = 4
-CALCIUM: Final = len(Territory)
-"""Column of the calcium head in the logits; the territories come before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -18,7 +18,7 @@ from model.interval import score_interval
 from model.lesions import CalciumMask, Lesion
 from model.quality import Quality, assess
 from model.scoring import Definition, Scores
-from model.segmenter import Segmenter
+from model.segmenter import METAL_HU, Segmenter
 from model.volume import CtVolume, VolumeGrid
 
 _WARM_UP_SHAPE = (8, 512, 512)
@@ -144,7 +144,7 @@ class Reader:
             heart=found.heart,
             definition=definition,
             model=self._identity,
-            notes=_notes(quality, definition, volume.mass_factor),
+            notes=_notes(quality, found.metal, definition, volume.mass_factor),
             timings_ms=found.timings_ms
             | {
                 "quality": (scored - judged) * 1000,
@@ -170,8 +170,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _notes(quality: Quality, definition: Definition, mass_factor: float | None) -> tuple[str, ...]:
+def _notes(quality: Quality, metal: int, definition: Definition, mass_factor: float | None) -> tuple[str, ...]:
     notes = list(quality.doubts)
+    if metal:
+        notes.append(
+            f"{metal} bright {'spots peak' if metal > 1 else 'spot peaks'} above {METAL_HU:.0f} HU at the heart: "
+            "taken for metal, not scored"
+        )
     if definition.kvp is None:
         notes.append("tube voltage not given: limits of 120 kVp used")
     elif definition.kvp_adapted:

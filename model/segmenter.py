@@ -51,6 +51,8 @@ class Segmentation:
         Every lesion that may be coronary, for the interval of the score.
     surroundings
         None if there is no heart.
+    metal
+        Bright things at the heart that no network was asked about, because no calcium is so bright.
     timings_ms
         "prepare", "localise", "label", "decide".
 
@@ -60,6 +62,7 @@ class Segmentation:
     claims: Claims
     heart: HeartFinding
     surroundings: Surroundings | None
+    metal: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -75,6 +78,9 @@ class Examined:
         Features of the components that no network has a say in, by name.
     near
         bool (count, 2), as in :func:`model.pooling.gated`.
+    metal
+        Bright things at the heart that are too bright for calcium; none of them is among ``spots``.
+
     """
 
     spots: Spots
@@ -83,6 +89,7 @@ class Examined:
     near: NDArray[np.bool_]
     around: Surroundings
     heart: HeartFinding
+    metal: int
 
     def features(self) -> NDArray[np.float64]:
         """What a judge weighs, float64 (count, features): see :data:`model.judgement.FEATURES`."""
@@ -137,6 +144,7 @@ class Segmenter:
             claims=claims,
             heart=examined.heart,
             surroundings=examined.around,
+            metal=examined.metal,
             timings_ms=clock.laps,
         )
 
@@ -184,6 +192,7 @@ class Segmenter:
         logits[asked] = np.where(np.isnan(logits[asked]), later, logits[asked])
         near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
         chosen = near[spots.component]
+        metal = spots.where(at_heart & ~calcium).things
         spots, voxel = spots.where(near), voxel[chosen]
         sides = np.stack([at_heart[near], np.ones(spots.count, dtype=np.bool_)], axis=1)
         alone = Examined(
@@ -193,6 +202,7 @@ class Segmenter:
             near=sides,
             around=around,
             heart=located.finding,
+            metal=metal,
         )
         return self._ask_others(alone, cells, pixel, voxel)
 

@@ -7,6 +7,8 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from model.components import Voxels, bright_voxels
 from model.definition import AGATSTON_SLICE_MM, Definition
@@ -84,6 +86,12 @@ class Spots:
     def slice(self) -> NDArray[np.int64]:
         """Slice (count,) of each component."""
         return np.asarray(self.pixel[0, self.starts])
+
+    @property
+    def things(self) -> int:
+        """How many there are if components that touch in neighbouring slices are counted as one."""
+        ends = (np.ones(self.touching.shape[1], dtype=np.bool_), (self.touching[0], self.touching[1]))
+        return int(connected_components(coo_array(ends, shape=(self.count, self.count)), directed=False)[0])
 
     def where(self, chosen: NDArray[np.bool_]) -> Spots:
         """Only the components chosen by a bool array (count,), numbered anew."""

@@ -141,12 +141,25 @@ def test_members_of_different_kinds_are_no_ensemble():
         replace(tiny_bundle(), more=(default_bundle().fine,))
 
 
-@pytest.mark.parametrize(("peak", "lesions"), [(1900, 1), (2100, 0)])
-def test_what_is_brighter_than_any_calcium_is_metal(peak, lesions):
+@pytest.mark.parametrize(
+    ("peak", "lesions", "notes"),
+    [
+        (1900, 1, ()),
+        (2100, 0, ("1 bright spot peaks above 2000 HU at the heart: taken for metal, not scored",)),
+    ],
+)
+def test_what_is_brighter_than_any_calcium_is_metal_and_that_is_said(peak, lesions, notes):
     volume = heart_scan()
     k, row, column = BEAD
     volume.hu[k : k + 2, row + 1, column + 1] = peak
-    assert len(reading(tiny_bundle(finds=Territory.LAD), volume).lesions) == lesions
+    found = reading(tiny_bundle(finds=Territory.LAD), volume)
+    assert (len(found.lesions), found.notes) == (lesions, notes)
+
+
+def test_metal_away_from_the_heart_is_not_spoken_of():
+    volume = heart_scan()
+    volume.hu[3:5, 2:5, 2:5] = 3000
+    assert not any("taken for metal" in note for note in reading(tiny_bundle(finds=Territory.LAD), volume).notes)
 
 
 @pytest.mark.parametrize("seed", [5, 9])
