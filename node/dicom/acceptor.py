@@ -86,7 +86,7 @@ class BoundedServer(ThreadedAssociationServer):
     def open(self, connections: Connections, limits: Limits) -> None:
         """Be ready to serve; before that, nothing may be accepted."""
         self.connections, self.limits = connections, limits
-        self.lobby = Lobby(limits, self._seat)
+        self.lobby = self._lobby()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - socketserver's types
         """Say that a connection could not be served, without what the library would print."""
@@ -97,6 +97,9 @@ class BoundedServer(ThreadedAssociationServer):
         TCPServer.shutdown(self)
         self.server_close()
         self.lobby.close()
+
+    def _lobby(self) -> Lobby:
+        return Lobby(self.limits, self._seat)
 
     def _seat(self, connection: socket.socket, address: Any) -> None:  # noqa: ANN401 - socketserver's type
         if self.connections.full(str(address[0]), self.limits):

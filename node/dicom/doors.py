@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ from pynetdicom.association import Association
 
 from node.dicom.acceptor import BoundedServer, Connections
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
+from node.dicom.framing import Reason, hang_up, tell_abort, tls_arrival
 from node.dicom.limits import Limits
-from node.dicom.tls import cut, shake_hands, why
+from node.dicom.lobby import Lobby, crowd
+from node.dicom.tls import cut, shake_hands, speaks, why
 
 log = logging.getLogger(__name__)
 
@@ -25,30 +28,19 @@ _POLL_SECONDS: Final = 0.1
 class TlsServer(BoundedServer):
     """A server whose handshakes hold up nobody.
 
-    The library shakes hands in the thread that accepts: one silent peer would keep all others out. Here every
-    connection does so in its own thread, within the time that it has to ask for an association, and no more of them at
-    once than strangers may wait. Afterwards it asks at its place: the lobby cannot look into what is encrypted.
+    The library shakes hands in the thread that accepts: one silent peer would keep all others out. Here a connection
+    waits in the lobby until its first message of TLS is there. Then it shakes hands in a thread of its own, and waits
+    there for its first word, because the lobby cannot look into what is encrypted; only then is it given a place. No
+    more handshakes at once than strangers may wait: of one more, the address that has the most loses its oldest.
     """
 
     tls: ssl.SSLContext
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the library's
-        self._shaking: set[ssl.SSLSocket] = set()
+        self._shaking: dict[ssl.SSLSocket, str] = {}  # and their addresses, in the order of their coming
         self._turn = threading.Lock()
         self._over = False
         super().__init__(*args, **kwargs)
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401, ARG002 - socketserver's types
-        """Whether to talk to a new connection at all."""
-        return len(self._shaking) < self.limits.strangers
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's types
-        """Shake hands in a thread of its own. A failure here ends this connection alone."""
-        connection = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        with self._turn:
-            self._shaking.add(connection)
-        shaking = threading.Thread(target=self._meet, args=(connection, client_address), name="dicom-tls", daemon=True)
-        shaking.start()
 
     def stop_accepting(self) -> None:
         """Close the listening socket and cut handshakes off; running associations go on."""
@@ -58,20 +50,50 @@ class TlsServer(BoundedServer):
             for each in self._shaking:
                 cut(each)
 
+    def _lobby(self) -> Lobby:
+        return Lobby(self.limits, self._greet, tls_arrival, _no_tls)
+
+    def _greet(self, connection: socket.socket, address: Any) -> None:  # noqa: ANN401 - socketserver's type
+        """Shake hands in a thread of its own. A failure here ends this connection alone."""
+        if self.connections.full(str(address[0]), self.limits):  # before the costly part
+            hang_up(connection)
+            return
+        try:
+            wrapped = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        except OSError as error:  # gone already
+            log.warning("no TLS with %s: %s", address[0], why(error))
+            return
+        with self._turn:
+            self._shaking[wrapped] = str(address[0])
+            if len(self._shaking) > self.limits.strangers:
+                self._make_room()
+        threading.Thread(target=self._meet, args=(wrapped, address), name="dicom-tls", daemon=True).start()
+
+    def _make_room(self) -> None:
+        whose = crowd(self._shaking.values())
+        oldest = next(one for one, address in self._shaking.items() if address == whose)
+        del self._shaking[oldest]
+        cut(oldest)  # its thread ends with it
+
     def _meet(self, connection: ssl.SSLSocket, address: Any) -> None:  # noqa: ANN401 - socketserver's type
+        spoken = False
         try:
             shake_hands(connection, self.limits.acse_seconds)
+            spoken = speaks(connection, self.limits.acse_seconds)
         except OSError as error:
             log.warning("no TLS with %s: %s", address[0], why(error))
-            connection.close()
-            return
         finally:
             with self._turn:
-                self._shaking.discard(connection)
-        if self._over:
+                self._shaking.pop(connection, None)
+        if self._over or not spoken:
             connection.close()
         else:
             self._seat(connection, address)
+
+
+def _no_tls(connection: socket.socket, address: Any) -> None:  # noqa: ANN401 - socketserver's type
+    log.warning("no TLS with %s: the peer does not speak TLS on this port", address[0])
+    tell_abort(connection, Reason.UNEXPECTED)  # most likely it speaks DICOM
 
 
 class Doors:

@@ -26,7 +26,8 @@ class Limits:
     instance_bytes
         Longest data set; a longer one ends its association.
     acse_seconds
-        Time a new connection has to ask for an association, in full (ARTIM, PS3.8 9.1.5).
+        Time a new connection has to ask for an association, in full (ARTIM, PS3.8 9.1.5). With TLS, that long each for
+        its first message, for the rest of the handshake and for the request.
     idle_seconds
         Silence after which an association is aborted; a PDU that has begun must be whole after so long.
 

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,15 @@ class _Guest:
     begun: bool = False
 
 
+def crowd(addresses: Iterable[str]) -> str:
+    """The address that has the most of something: who makes room, so that nobody can take it from the others."""
+    return Counter(addresses).most_common(1)[0][0]
+
+
+def _abort(connection: socket.socket, _address: Any) -> None:  # noqa: ANN401 - socketserver's type
+    tell_abort(connection, Reason.UNEXPECTED)
+
+
 class Lobby:
     """Connections that have not asked yet.
 
@@ -46,6 +55,8 @@ class Lobby:
         Takes a connection over, with its address, once its request is there.
     judge
         Tells from its first bytes whether it is; another one where TLS is spoken.
+    refuse
+        Says a last word to a connection, with its address, that began with something else.
 
     """
 
@@ -54,10 +65,12 @@ class Lobby:
         limits: Limits,
         seat: Callable[[socket.socket, Any], None],
         judge: Callable[[bytes], Arrival] = arrival,
+        refuse: Callable[[socket.socket, Any], None] = _abort,
     ) -> None:
         self._limits = limits
         self._seat = seat
         self._judge = judge
+        self._refuse = refuse
         self._guests: list[_Guest] = []  # in the order of their coming; only the thread touches them
         self._coming: deque[_Guest] = deque()
         self._selector = selectors.DefaultSelector()
@@ -128,15 +141,14 @@ class Lobby:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Whoever has the most connections waiting loses the oldest: nobody can take the room from the others."""
-        counts = Counter(guest.address[0] for guest in self._guests)
-        crowd = max(counts, key=counts.__getitem__)
-        oldest = next(guest for guest in self._guests if guest.address[0] == crowd)
+        """Whoever has the most connections waiting loses the oldest."""
+        whose = crowd(guest.address[0] for guest in self._guests)
+        oldest = next(guest for guest in self._guests if guest.address[0] == whose)
         self._leave(oldest)
         hang_up(oldest.connection)
         if time.monotonic() - self._said >= _SAY_SECONDS:
             self._said = time.monotonic()
-            log.warning("%d connections of %s wait without asking; the oldest are closed", counts[crowd], crowd)
+            log.warning("%s has the most connections that wait without asking; its oldest are closed", whose)
 
     def _look(self, guest: _Guest, now: float) -> None:
         connection = guest.connection
@@ -158,7 +170,7 @@ class Lobby:
             self._hand_over(guest)
             return
         if found is Arrival.NONSENSE:
-            tell_abort(connection, Reason.UNEXPECTED)
+            self._refuse(connection, guest.address)
         hang_up(connection)
 
     def _hand_over(self, guest: _Guest) -> None:

@@ -155,6 +155,13 @@ def shake_hands(connection: ssl.SSLSocket, seconds: float) -> None:
     connection.settimeout(seconds)
 
 
+def speaks(connection: ssl.SSLSocket, seconds: float) -> bool:
+    """Whether the peer of a connection says something within ``seconds``, its end included; nothing is read."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(connection.pending() or waiting.poll(seconds * 1000))
+
+
 def why(error: OSError) -> str:
     """What went wrong with TLS, and whose certificate it was; nothing of what was sent."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -6,7 +6,9 @@ import contextlib
 import logging
 import shutil
 import socket
+import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from node.dicom.listener import AllowedPeer, Limits, Listener, ListenerConfig, S
 from node.dicom.sender import PeerAddress, PeerTls, Sender, SendItem, Timeouts
 from node.dicom.tls import OwnCertificate, client_context, server_context
 from node.domain.errors import PeerDown, Refused
+from tests.association_wire import a_request
 from tests.authority import Authority, fingerprint, needs_openssl
 from tests.dicom_series import Style, ct_series, file_bytes, thorax
 
@@ -222,18 +225,86 @@ def test_handshakes_that_stall_hold_up_nobody_and_are_cut(hospital: Hospital, st
             one.close()
 
 
-def test_more_strangers_than_may_wait_are_turned_away_and_room_comes_back(hospital: Hospital, start: Start):
-    listener = start(limits=Limits(acse_seconds=1.0, strangers=5))
-    stalled = [socket.create_connection(("127.0.0.1", listener.tls_port or 0), 10) for _ in range(5)]
-    try:
-        time.sleep(0.3)
-        with pytest.raises(PeerDown):
-            sender(hospital, listener.tls_port, own=hospital.scanner).echo()
-        time.sleep(1.2)
+def hello(hospital: Hospital) -> bytes:
+    """The first message of a handshake."""
+    outgoing = ssl.MemoryBIO()
+    tls = client_context(hospital.authority.certificate, hospital.scanner, check_name=False)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
+
+
+def knock(listener: Listener, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", listener.tls_port or 0), 10, source_address=(source, 0))
+
+
+def threads(name: str) -> int:
+    return sum(thread.name.startswith(name) for thread in threading.enumerate())
+
+
+def test_idle_half_open_and_silent_peers_do_not_keep_an_echo_over_tls_waiting(hospital: Hospital, start: Start):
+    listener = start()
+    tls = client_context(hospital.authority.certificate, hospital.scanner)
+    with contextlib.ExitStack() as held:
+        idle = [held.enter_context(knock(listener)) for _ in range(60)]
+        for one in idle[:10]:
+            one.send(hello(hospital)[:100])
+        for _ in range(20):  # who begins a handshake and does not end it
+            held.enter_context(knock(listener)).sendall(hello(hospital))
+        for _ in range(5):  # who ends it, and then says nothing
+            held.enter_context(tls.wrap_socket(knock(listener), server_hostname="127.0.0.1"))
+        assert min(timed_echo(hospital, listener) for _ in range(3)) < 1
+        until = time.monotonic() + 10
+        while threads("AcceptorThread"):  # who has not asked costs none of the library's threads, which poll
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert threads("dicom-tls") <= 25  # nor any thread before the handshake has begun
+
+
+def timed_echo(hospital: Hospital, listener: Listener) -> float:
+    began = time.monotonic()
+    sender(hospital, listener.tls_port, own=hospital.scanner).echo()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("said", [False, True], ids=["idle", "half-open"])
+def test_one_address_cannot_take_the_room_of_tls_from_others(hospital: Hospital, start: Start, *, said: bool):
+    listener = start(limits=Limits(strangers=4))
+    first = hello(hospital) if said else b""
+    with contextlib.ExitStack() as held:
+        patient = held.enter_context(knock(listener, "127.0.0.2"))
+        patient.sendall(first)
+        crowd = [held.enter_context(knock(listener)) for _ in range(12)]
+        for one in crowd:
+            with contextlib.suppress(OSError):  # its turn to go may have come
+                one.sendall(first)
+        crowd[0].settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            while crowd[0].recv(1 << 14):  # its end, after what the handshake may have said
+                continue
         sender(hospital, listener.tls_port, own=hospital.scanner).echo()
-    finally:
-        for one in stalled:
-            one.close()
+        patient.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                assert patient.recv(1 << 14), "still open"
+
+
+def test_who_shakes_hands_and_then_says_nothing_is_hung_up_on(hospital: Hospital, start: Start):
+    listener = start(limits=Limits(acse_seconds=0.5))
+    tls = client_context(hospital.authority.certificate, hospital.scanner)
+    with tls.wrap_socket(knock(listener), server_hostname="127.0.0.1") as silent:
+        silent.settimeout(5)
+        with contextlib.suppress(ssl.SSLError, ConnectionResetError):
+            assert silent.recv(1) == b""
+
+
+def test_what_is_not_tls_is_named_and_aborted(start: Start, caplog: pytest.LogCaptureFixture):
+    listener = start()
+    with knock(listener) as peer:
+        peer.sendall(a_request())
+        peer.settimeout(5)
+        assert peer.recv(100).hex() == "07000000000400000202"
+    assert "no TLS with 127.0.0.1: the peer does not speak TLS on this port" in caplog.text
 
 
 def test_a_stop_does_not_wait_for_handshakes(start: Start):
