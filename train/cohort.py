@@ -5,10 +5,12 @@ Making a case costs more than a training step, so a cohort is prepared first. It
 
 from __future__ import annotations
 
+import struct
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 import torch
@@ -20,6 +22,9 @@ from model.labels import Organ
 from model.preprocess import Millimetre, Upright, coarse_input
 from model.volume import CtVolume, VolumeGrid
 from train.organs import organs_of
+
+_MAPPED_BYTES: Final = 1 << 18
+_LOCAL_HEADER: Final = 30  # bytes of a local file header in a zip archive before its file name
 
 
 class Phantom(Protocol):
@@ -115,9 +120,24 @@ class Prepared:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Load what :meth:`write` stored."""
-        with np.load(path, allow_pickle=False) as stored:
-            return cls(**{name: stored[name] for name in cls.__slots__})
+        """Map what :meth:`write` stored: large arrays stay in the file until they are looked at."""
+        with zipfile.ZipFile(path) as archive:
+            return cls(**{name: _mapped(path, archive, f"{name}.npy") for name in cls.__slots__})
+
+
+def _mapped(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """A read-only view of an array in an archive, or the array itself where it is small or compressed."""
+    member = archive.getinfo(name)
+    with archive.open(member) as entry, path.open("rb") as file:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size < _MAPPED_BYTES:
+            return np.asarray(np.lib.format.read_array(entry, allow_pickle=False))
+        version = np.lib.format.read_magic(entry)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, kind = read(entry)
+        file.seek(member.header_offset)
+        names, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[-4:])
+        begin = member.header_offset + _LOCAL_HEADER + names + extra + entry.tell()
+        return np.memmap(path, kind, "r", begin, shape, "F" if fortran else "C")
 
 
 def _int16(values: torch.Tensor) -> NDArray[np.int16]:
@@ -140,13 +160,13 @@ def _largest_label(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cohort:
-    """All prepared cases of a folder, in memory."""
+    """All prepared cases of a folder; what is looked at often stays in memory as far as there is room."""
 
     cases: tuple[Prepared, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Load every case of a folder, in order of seed; raises FileNotFoundError if there is none."""
+        """Open every case of a folder, in order of seed; raises FileNotFoundError if there is none."""
         cases = tuple(Prepared.read(path) for path in paths(folder))
         if not cases:
             raise FileNotFoundError(f"no prepared cases in {folder}")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,18 @@ def test_a_prepared_case_survives_the_disk(cohort, tmp_path):
     read = Cohort.read(tmp_path).cases[1]
     for name in Prepared.__slots__:
         np.testing.assert_array_equal(getattr(read, name), getattr(cohort.cases[1], name))
+
+
+def test_large_arrays_stay_in_the_file_and_are_never_written_to(cohort, tmp_path):
+    case, path = cohort.cases[0], case_path(tmp_path, 3)
+    large = dataclasses.replace(case, hu=np.arange(2**18, dtype=np.int16).reshape(4, 256, 256))
+    large.write(path)
+    read = Prepared.read(path)
+    assert isinstance(read.hu, np.memmap)
+    assert not read.hu.flags.writeable
+    np.testing.assert_array_equal(read.hu, large.hu)
+    np.savez_compressed(path, **{name: getattr(large, name) for name in Prepared.__slots__})
+    np.testing.assert_array_equal(Prepared.read(path).hu, large.hu)
 
 
 def test_a_cohort_that_is_not_there(tmp_path):
