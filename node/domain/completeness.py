@@ -60,6 +60,8 @@ def judge_completeness(
     policy = policy or SeriesPolicy()
     count = len({one.sop_uid for one in instances})
     doubts = _doubts(instances, policy)
+    if record.interrupted:  # no gap shows that the last slices of a stack are missing
+        doubts.append("the association that brought it was cut off")
     awaited = 0 if expected_instances is None else max(0, expected_instances - count)
     if awaited:
         doubts.append(f"the source holds {expected_instances} instances, {count} arrived")

@@ -97,3 +97,4 @@ class SeriesRecord:
     first_received: datetime
     last_received: datetime
     open_associations: int  # associations that delivered to it and are not yet released
+    interrupted: bool = False  # the last association that delivered to it and ended was cut off

@@ -104,7 +104,7 @@ class Receiver:
         """An association that may deliver has begun."""
         self._ledger.association_opened(peer, self._clock())
 
-    def closed(self, peer: Peer, _how: Closed) -> None:
+    def closed(self, peer: Peer, how: Closed) -> None:
         """An association has ended, in whatever way."""
-        self._ledger.association_closed(peer)
+        self._ledger.association_closed(peer, released=how is Closed.RELEASED)
         self._on_ended()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, true, update
 
 from node.domain.faults import fault
 from node.domain.records import Arrival, Kept, StoredInstance
@@ -92,15 +92,17 @@ class Arrivals(Store):
         with self._database.writing() as connection:
             insert_once(connection, associations, values)
 
-    def association_closed(self, peer: Peer) -> None:
-        """Released, aborted or broken: nothing more will come over it."""
+    def association_closed(self, peer: Peer, *, released: bool = True) -> None:
+        """Nothing more will come over it; where it was not ``released``, its series may lack their last slices."""
         with self._database.writing() as connection:
+            _ended(connection, senders.c.association == peer.association, released=released)
             connection.execute(delete(senders).where(senders.c.association == peer.association))
             connection.execute(delete(associations).where(associations.c.association == peer.association))
 
     def close_all_associations(self) -> int:
-        """At start: those of the process before this one are gone. How many there were."""
+        """At start: those of the process before this one were cut off. How many there were."""
         with self._database.writing() as connection:
+            _ended(connection, true(), released=False)
             connection.execute(delete(senders))
             return connection.execute(delete(associations)).rowcount
 
@@ -167,6 +169,13 @@ def _added(connection: Connection, instance: Instance, row: dict[str, Any], peer
     return Arrival.NEW
 
 
+def _ended(connection: Connection, which: ColumnElement[bool], *, released: bool) -> None:
+    """Remember of the open series of an association how it ended; a later one that is released makes up for it."""
+    delivered = select(senders.c.series_uid).where(which)
+    mine = (series.c.series_uid.in_(delivered), series.c.state == SeriesState.OPEN)
+    connection.execute(update(series).where(*mine).values(interrupted=not released))
+
+
 def _sending(connection: Connection, instance: Instance, peer: Peer) -> None:
     insert_once(connection, senders, {"series_uid": instance.series_uid, "association": peer.association})
 
@@ -182,6 +191,7 @@ def _new_series(instance: Instance, peer: Peer, now: datetime) -> dict[str, Any]
         "last_ae_title": peer.ae_title,
         "evidence": "",
         "conflicts": 0,
+        "interrupted": False,
     }
 
 

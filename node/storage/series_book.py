@@ -144,6 +144,7 @@ def series_record(row: Row[Any]) -> SeriesRecord:
         first_received=row.first_received,
         last_received=row.last_received,
         open_associations=row.open_associations,
+        interrupted=row.interrupted,
     )
 
 

@@ -18,6 +18,7 @@ series = Table(
     needed("last_ae_title", String),
     needed("evidence", String),  # why it was last closed
     needed("conflicts", Integer),
+    needed("interrupted", Boolean),  # the last association that delivered to it and ended was cut off
     Index(None, "study_uid"),
     Index(None, "state"),
     Index(None, "last_received"),

@@ -77,6 +77,14 @@ def test_objects_without_slices_are_complete_on_release():
     assert judge_completeness(report, OPEN, at(0)).decision is Decision.WAIT
 
 
+def test_a_whole_stack_of_an_association_that_was_cut_off_waits_for_quiet():
+    cut_off = replace(RECORD, interrupted=True)
+    waiting = judge_completeness(stack(25), cut_off, at(9.9))
+    assert (waiting.decision, waiting.wait_until) == (Decision.WAIT, at(10))
+    assert "cut off" in waiting.evidence
+    assert judge_completeness(stack(25), cut_off, at(10)).decision is Decision.COMPLETE_BY_QUIET
+
+
 def test_a_localizer_beside_the_stack_is_no_gap():
     scout = instance(49, plane(0.0, rows=900), image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
     assert judge_completeness([*stack(48), scout], RECORD, at(0)).decision is Decision.COMPLETE_BY_EVIDENCE

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from node.dicom.listener import Closed
 from node.domain.policy import SeriesPolicy
 from node.domain.series import SeriesState
 from node.domain.work import Stage
@@ -85,6 +86,21 @@ def test_an_open_association_holds_its_series_back(rig, assembler):
     assert assembler.run(rig.clock.now) == 0
     rig.ledger.association_closed(peer)
     assert assembler.run(rig.clock.now) == 1
+
+
+@pytest.mark.parametrize("how", [Closed.ABORTED, Closed.LOST])
+def test_slices_of_an_association_that_was_cut_off_wait_for_the_rest(how, rig, assembler):
+    images, peer = ct_series(thorax(24)), a_peer()
+    rig.receiver.opened(peer)
+    for image in images[:22]:
+        rig.store(image, peer)
+    rig.receiver.closed(peer, how)
+    assert assembler.run(rig.clock.now) == 0
+    rig.clock.advance(5)
+    series = rig.send(images, "a2")
+    assert assembler.run(rig.clock.now) == 1
+    assert rig.ledger.find_series(series).generation == 1
+    assert len(rig.ledger.members(series, 1)) == 24
 
 
 def test_a_late_slice_makes_a_second_generation_of_everything(rig, assembler):

@@ -108,6 +108,25 @@ def test_open_associations_are_those_that_delivered_and_are_not_closed(ledger: L
     assert [series.open_associations for series in ledger.open_series()] == [0, 0]
 
 
+def interrupted(ledger: Ledger) -> list[bool]:
+    return [series.interrupted for series in ledger.open_series()]
+
+
+def test_an_association_that_is_cut_off_marks_its_series_until_one_is_released(ledger: Ledger) -> None:
+    for name in ("a1", "a2", "a3"):
+        ledger.association_opened(a_peer(name), NOW)
+    add(ledger, "1.2.1", association="a1")
+    add(ledger, "1.3.1", series="1.3", association="a2")
+    assert interrupted(ledger) == [False, False]
+    ledger.association_closed(a_peer("a1"), released=False)
+    assert interrupted(ledger) == [True, False]
+    add(ledger, "1.2.1", association="a3")  # sent again, and this time to the end
+    ledger.association_closed(a_peer("a3"))
+    assert interrupted(ledger) == [False, False]
+    assert ledger.close_all_associations() == 1
+    assert interrupted(ledger) == [False, True]
+
+
 def test_an_unannounced_sender_never_holds_a_series_open(ledger: Ledger) -> None:
     add(ledger, association="one web request")
     assert ledger.open_series()[0].open_associations == 0

@@ -147,6 +147,7 @@ def test_a_copy_of_another_version_or_with_a_changed_trail_is_refused(
 
 def test_an_older_copy_is_brought_to_the_present_schema(copied: Path, root: Path) -> None:
     change(copied, "DROP TABLE removals")
+    change(copied, "ALTER TABLE series DROP COLUMN interrupted")
     change(copied, "UPDATE alembic_version SET version_num = '0005'")
     restore(copied, root, root / "ledger.sqlite", over_newer=True)
     with Ledger(f"sqlite:///{root}/ledger.sqlite") as opened:
