@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -14,33 +12,18 @@ import structlog
 
 from model.reader import Reader
 from node import parts
-from node.channels import notice_rules, told_tiers, way_to
-from node.destination_settings import Destination
 from node.dicom.listener import Listener
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
-from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, NoticeWorker, StageWorker, Worker
 from node.domain.faults import check_fault_setting
 from node.domain.work import Stage
 from node.intake.mllp import MllpListener
-from node.keeping import retention_worker
 from node.monitor.meters import Meters
-from node.notify_settings import ChannelSettings
 from node.page import page_server
 from node.settings import Settings
-from node.stages.assemble import Assembler
-from node.stages.compare import Comparer
-from node.stages.deliver import Deliverer
 from node.stages.hl7_door import Hl7Door
-from node.stages.human_objects import HumanObjects
 from node.stages.intake import Intake
-from node.stages.notify import Notifier
-from node.stages.publish import Publisher
-from node.stages.qualify import Qualifier
-from node.stages.read import ReadStage
 from node.stages.receive import Receiver
-from node.stages.release import Releaser
-from node.stages.write_back import WriteBack
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
 from node.storage.originals import Originals
@@ -48,6 +31,7 @@ from node.storage.spool import Outbox, Spool, StorageLock
 from node.storage.storage import Storage
 from node.watching import Watching
 from node.web.server import PageServer
+from node.workers import Staff
 
 _log = structlog.get_logger(__name__)
 _GIB = 1 << 30
@@ -81,7 +65,7 @@ class Node:
         self.page: PageServer | None = None
         self.hl7: MllpListener | None = None
         self.storage: Storage
-        self._intake: Intake
+        self._staff: Staff
         self._meters = Meters()
 
     def __enter__(self) -> Self:
@@ -119,30 +103,15 @@ class Node:
         armed = check_fault_setting(os.environ)
         if armed:
             _log.warning("a fault is armed: this process will kill itself", fault=armed)
-        held.enter_context(StorageLock(settings.storage.root))
-        upgrade(settings.storage.database_url)
-        ledger = held.enter_context(Ledger(settings.storage.database_url))
-        ledger.observed_by(self._meters.ledger)
-        root, reserve = settings.storage.root, int(settings.storage.reserve_gib * _GIB)
-        spool = Spool(root, reserve)
-        self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root, reserve))
-        self._take_up()
-        self._intake = Intake(self.storage, self._clock, self._wake, self._meters.read_came)
-        watching = Watching(settings, ledger, self._meters, self._clock, self)
+        spool = self._open(held)
+        watching = Watching(settings, self.storage.ledger, self._meters, self._clock, self)
         if self._with_page:  # takes its port: a conflict is better known before the network is loaded
-            take, reader = self._intake.take_all, lambda: self._reader
+            take, reader = self._staff.intake.take_all, lambda: self._reader
             self.page = page_server(settings, self.storage, self._clock, take, reader, watching.watch)
             held.callback(self.page.close)
         self._reader = self._reader or parts.make_reader(settings)
         self._dispatcher = self._dispatch(self._reader)
-        receiver = Receiver(spool, ledger, self._clock, on_ended=self._dispatcher.association_ended)
-        self.listener = Listener(
-            parts.listener_config(settings.scp, spool.has_room),
-            self._meters.receiving(receiver.store),
-            on_opened=receiver.opened,
-            on_closed=receiver.closed,
-            tally=self._meters,
-        )
+        self.listener = self._door(spool)
         held.callback(self._dispatcher.stop, _DISPATCH_GRACE_SECONDS)
         self._dispatcher.start()
         held.callback(self.listener.stop, _LISTENER_GRACE_SECONDS)
@@ -155,10 +124,40 @@ class Node:
         if not settings.destinations:
             _log.warning("there are no destinations: readings are made and kept, and go nowhere")
 
+    def _open(self, held: ExitStack) -> Spool:
+        """Everything that is kept, put in order, and who is to work on it."""
+        root, reserve = self._settings.storage.root, int(self._settings.storage.reserve_gib * _GIB)
+        held.enter_context(StorageLock(root))
+        upgrade(self._settings.storage.database_url)
+        ledger = held.enter_context(Ledger(self._settings.storage.database_url))
+        ledger.observed_by(self._meters.ledger)
+        spool = Spool(root, reserve)
+        self.storage = Storage(ledger=ledger, spool=spool, outbox=Outbox(root), originals=Originals(root, reserve))
+        self._take_up()
+        self._staff = Staff(
+            storage=self.storage,
+            settler=Settler(ledger, self._clock, random.Random()),  # jitter: no two nodes should keep step
+            clock=self._clock,
+            meters=self._meters,
+            intake=Intake(self.storage, self._clock, self._wake, self._meters.read_came),
+            wake=self._wake,
+        )
+        return spool
+
+    def _door(self, spool: Spool) -> Listener:
+        receiver = Receiver(spool, self.storage.ledger, self._clock, on_ended=self._dispatcher.association_ended)
+        return Listener(
+            parts.listener_config(self._settings.scp, spool.has_room),
+            self._meters.receiving(receiver.store),
+            on_opened=receiver.opened,
+            on_closed=receiver.closed,
+            tally=self._meters,
+        )
+
     def _listen_for_hl7(self, held: ExitStack) -> None:
         if not self._settings.hl7.enabled:
             return
-        door = Hl7Door(self._intake, parts.hl7_site(self._settings))
+        door = Hl7Door(self._staff.intake, parts.hl7_site(self._settings))
         self.hl7 = MllpListener(parts.mllp_config(self._settings), door)
         held.callback(self.hl7.stop)
         self.hl7.start()
@@ -187,113 +186,18 @@ class Node:
             _log.error("files that the ledger names are missing from the storage root", files=missing)
 
     def _dispatch(self, reader: Reader) -> LocalDispatcher:
-        releaser = Releaser(self.storage.ledger, parts.release_rules(self._settings))
+        settings, staff = self._settings, self._staff
+        releaser = staff.releaser(settings)
         releaser.reconsider(self._clock())
-        settler = Settler(self.storage.ledger, self._clock, random.Random())  # jitter: no two nodes should keep step
+        ways = [(one, parts.transport_to(one, settings.scp.ae_title)) for one in settings.destinations]
         return LocalDispatcher(
-            self._assembly(settler, releaser),
-            [self._stages(settler, self._meters.working(self._handlers(reader, releaser)))],
+            staff.assembly(settings, releaser),
+            [staff.stages(staff.handlers(settings, reader, releaser))],
             [
-                *(self._delivery(destination, settler) for destination in self._settings.destinations),
-                *(self._notices(channel, settler) for channel in self._settings.notify.channels),
-                retention_worker(self._settings, self.storage, settler, self._clock),
+                *(staff.delivery(destination, way) for destination, way in ways),
+                *(staff.notices(settings, channel) for channel in settings.notify.channels),
+                staff.retention(settings),
             ],
-        )
-
-    def _handlers(self, reader: Reader, releaser: Releaser) -> Mapping[Stage, Handler]:
-        ledger, policy = self.storage.ledger, self._settings.eligibility
-        return {
-            Stage.QUALIFY: Qualifier(
-                ledger,
-                policy,
-                self.storage.spool,
-                HumanObjects(self.storage, policy, self._intake, parts.object_rules(self._settings)),
-            ),
-            Stage.READ: partial(
-                ReadStage(self.storage, reader, policy), settings_sha256=parts.settings_sha256(self._settings)
-            ),
-            Stage.PUBLISH: Publisher(
-                storage=self.storage,
-                policy=policy,
-                identity=parts.node_identity(self._settings),
-                wanted=parts.wanted_roles(self._settings),
-                clock=self._clock,
-                releaser=releaser,
-            ),
-            Stage.COMPARE: Comparer(
-                storage=self.storage,
-                policy=policy,
-                limits=self._settings.comparison,
-                releaser=releaser,
-                clock=self._clock,
-                channels=told_tiers(self._settings.notify),
-            ),
-            Stage.WRITE_BACK: self._write_back(),
-        }
-
-    def _write_back(self) -> WriteBack:
-        return WriteBack(
-            storage=self.storage,
-            destinations=parts.told_of_outcomes(self._settings),
-            disclosure=parts.disclosure(self._settings),
-            software_version=parts.software_version(),
-        )
-
-    def _assembly(self, settler: Settler, releaser: Releaser) -> Worker:
-        return AssembleWorker(
-            ledger=self.storage.ledger,
-            settler=settler,
-            clock=self._clock,
-            assembler=Assembler(self.storage.ledger, self._settings.series.policy(), since=self._clock()),
-            on_done=self._wake,
-            also=releaser.tick,
-        )
-
-    def _stages(self, settler: Settler, handlers: Mapping[Stage, Handler]) -> Worker:
-        return StageWorker(
-            "stages",
-            ledger=self.storage.ledger,
-            settler=settler,
-            clock=self._clock,
-            handlers=handlers,
-            on_done=self._wake,
-        )
-
-    def _delivery(self, destination: Destination, settler: Settler) -> Worker:
-        return DeliveryWorker(
-            destination.name,
-            ledger=self.storage.ledger,
-            settler=settler,
-            clock=self._clock,
-            carry=self._meters.carrying(
-                Stage.DELIVER,
-                destination.name,
-                Deliverer(
-                    destination=destination.name,
-                    storage=self.storage,
-                    transport=parts.transport_to(destination, self._settings.scp.ae_title),
-                ),
-            ),
-            backoff=parts.backoff(destination),
-        )
-
-    def _notices(self, channel: ChannelSettings, settler: Settler) -> Worker:
-        return NoticeWorker(
-            channel.name,
-            ledger=self.storage.ledger,
-            settler=settler,
-            clock=self._clock,
-            carry=self._meters.carrying(
-                Stage.NOTIFY,
-                channel.name,
-                Notifier(
-                    name=channel.name,
-                    ledger=self.storage.ledger,
-                    channel=way_to(channel, self._settings.web.title, self._clock),
-                    rules=notice_rules(self._settings),
-                ),
-            ),
-            backoff=parts.backoff(channel),
         )
 
     def _wake(self) -> None:
