@@ -7,6 +7,7 @@ NodeError
 │   └── Unreadable   kept, but no volume can be made of it
 ├── Retryable        tried again later, with back-off and jitter
 │   ├── StorageFull  no room in the spool, the outbox or the database
+│   ├── StorageAway  files cannot be written or read: the disk is read-only, failing or away
 │   ├── LedgerBusy   the database is locked, read-only or away
 │   ├── PeerDown     the other side does not answer or is out of resources
 │   └── NotYet       something else has to happen first; no attempt is counted against it
@@ -42,6 +43,10 @@ class Retryable(NodeError):
 
 class StorageFull(Retryable):
     """There is no room left for files."""
+
+
+class StorageAway(Retryable):
+    """The disk under the storage root cannot be used just now: it is read-only, failing or away."""
 
 
 class LedgerBusy(Retryable):

@@ -42,7 +42,7 @@ class Receiver:
         ------
         Malformed
             The bytes cannot be kept as what they claim to be.
-        StorageFull, LedgerBusy
+        StorageFull, StorageAway, LedgerBusy
             No resources now; nothing was kept.
 
         """

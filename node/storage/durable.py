@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -9,7 +10,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from node.domain.errors import Refused, StorageFull
+from node.domain.errors import Refused, StorageAway, StorageFull
 from node.domain.faults import fault
 from node.domain.records import Swept
 
@@ -68,22 +69,28 @@ class DurableFiles:
         ------
         StorageFull
             The disk or the quota is full, or the reserve is reached. Nothing is left behind.
+        StorageAway
+            The disk is read-only, failing or away. Nothing is left behind that could be removed now.
 
         """
-        temporary = self._incoming / f"{os.getpid()}-{next(self._serial)}"
+        temporary, target = self._incoming / f"{os.getpid()}-{next(self._serial)}", self.locate(relative)
         try:
             self._check_room()
             size = self._fill(temporary, chunks)
-            self._settle(temporary, self.locate(relative))
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            if error.errno in _NO_ROOM:
-                raise StorageFull(f"no room left in {self._folder}") from error
-            raise
-        except BaseException:
-            temporary.unlink(missing_ok=True)
+            self._settle(temporary, target)
+        except BaseException as error:
+            for path in (temporary, target):  # no name is used twice: what has this one is ours
+                with contextlib.suppress(OSError):  # a disk that is read-only removes nothing either
+                    path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise self._meaning(error) from error
             raise
         return size
+
+    def _meaning(self, error: OSError) -> StorageFull | StorageAway:
+        if error.errno in _NO_ROOM:
+            return StorageFull(f"no room left in {self._folder}")
+        return StorageAway(f"{self._folder} cannot be written ({error.strerror or type(error).__name__})")
 
     def locate(self, relative: str) -> Path:
         """The absolute path of one of this folder's files; Refused if ``relative`` leads anywhere else."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from node.domain.errors import Refused, Unreadable
+from node.domain.errors import Refused, StorageAway, Unreadable
 from node.domain.identity import hashed
 from node.domain.records import Kept, Swept
 from node.storage.durable import Chunk, DurableFiles
@@ -83,8 +83,8 @@ class Spool:
 
         Raises
         ------
-        StorageFull
-            There is no room, or less than the reserve. Nothing is left behind.
+        StorageFull, StorageAway
+            There is no room, or less than the reserve, or the disk cannot be written. Nothing is left behind.
 
         """
         path = f"spool/{_name(series_uid, sop_uid, sha256, '.dcm')}"
@@ -148,8 +148,8 @@ class Outbox:
 
         Raises
         ------
-        StorageFull
-            There is no room. Nothing is left behind.
+        StorageFull, StorageAway
+            There is no room, or the disk cannot be written. Nothing is left behind.
 
         """
         sha256 = hashlib.sha256(data).hexdigest()
@@ -163,14 +163,18 @@ class Outbox:
         ------
         Unreadable
             The file is missing or is not what was kept.
+        StorageAway
+            The disk does not give it now.
 
         """
         try:
             data = self._files.locate(kept.path).read_bytes()
         except FileNotFoundError as error:
             raise Unreadable("a made file is missing from the outbox") from error
+        except IsADirectoryError as error:
+            raise Unreadable("a made file in the outbox cannot be read: it is a directory") from error
         except OSError as error:
-            raise Unreadable(f"a made file in the outbox cannot be read ({error.strerror})") from error
+            raise StorageAway(f"a made file in the outbox cannot be read now ({error.strerror})") from error
         if hashlib.sha256(data).hexdigest() != kept.sha256:
             raise Unreadable("a made file in the outbox is not what was kept")
         return data

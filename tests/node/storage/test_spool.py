@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.domain.errors import Refused, StorageFull, Unreadable
+from node.domain.errors import Refused, StorageAway, StorageFull, Unreadable
 from node.domain.records import Kept
 from node.storage import durable
 from node.storage.durable import DurableFiles
@@ -153,14 +153,49 @@ def test_full_after_a_part_leaves_nothing(spool: Spool, root: Path, monkeypatch:
     assert len(files(root)) == 1
 
 
-def test_other_failures_pass_and_leave_nothing(spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", [errno.EIO, errno.EROFS, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("step", ["open", "fsync", "rename", "sync of the directory"])
+def test_a_disk_that_cannot_be_written_is_away_and_nothing_is_left(
+    spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch, code: int, step: str
+) -> None:
     def fails(*_: object) -> int:
-        raise OSError(errno.EIO, "input/output error")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "fsync", fails)
-    with pytest.raises(OSError, match="input/output"):
+    where = {"rename": Path, "sync of the directory": durable}.get(step, os)
+    monkeypatch.setattr(where, "sync_directory" if where is durable else step, fails)
+    with pytest.raises(StorageAway, match="spool cannot be written"):
         keep(spool)
     assert files(root) == set()
+    monkeypatch.undo()
+    assert keep(spool).size > 0
+
+
+def test_what_cannot_even_be_removed_is_swept_later(spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fails)
+        broken.setattr(Path, "unlink", fails)
+        with pytest.raises(StorageAway):
+            keep(spool)
+    assert len(files(root)) == 1
+    assert spool.sweep(()).temporary == 1
+    assert files(root) == set()
+
+
+def test_an_answer_that_the_disk_does_not_give_now_is_no_damage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = Outbox(root)
+    kept = outbox.keep(b"an answer", series_uid="1.2", name="sr", suffix=".dcm")
+
+    def fails(*_: object) -> bytes:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", fails)
+        with pytest.raises(StorageAway, match="cannot be read now"):
+            outbox.read(kept)
+    assert outbox.read(kept) == b"an answer"
 
 
 def test_chunks_that_raise_leave_nothing(spool: Spool, root: Path) -> None:
@@ -290,7 +325,7 @@ def test_retention_of_another_process_does_not_lose_an_arrival(spool: Spool, roo
 
 def test_a_vanished_temporary_file_is_an_error(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DurableFiles, "_fill", lambda *_: 0)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(StorageAway, match="vanished"):
         keep(spool)
 
 
