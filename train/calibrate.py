@@ -8,7 +8,7 @@ one) and the judge (whether it is one), both cross-validated by case.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, Self
@@ -117,20 +117,26 @@ class Table:
             return cls(**{f.name: kept[f.name] for f in fields(cls)})
 
 
-def collect(
-    bundle: ModelBundle, seeds: Iterable[int], make: Callable[[int], Phantom], file: Path, device: torch.device
-) -> Table:
-    """The table of a bundle, with the cases of some seeds added to it if they are not in it yet; kept after each."""
+def collect(bundle: ModelBundle, file: Path, tables: Iterable[Table]) -> Table:
+    """The table of a bundle, with other tables of the same weights added to it; kept after each."""
+    sha256 = weights_sha256(bundle)
+    table = known(bundle, file)
+    for more in tables:
+        table = table + more
+        table.write(file, sha256)
+    return table
+
+
+def known(bundle: ModelBundle, file: Path) -> Table:
+    """What a file holds for a bundle so far. Raises ValueError if it was made by other weights."""
+    return Table.read(file, weights_sha256(bundle)) if file.is_file() else Table.empty()
+
+
+def examined(bundle: ModelBundle, seed: int, case: Phantom, device: torch.device) -> Table:
+    """The table of one case."""
     # whichever judge the bundle has does not matter to what is measured; its temperature must not either
     segmenter = Segmenter(replace(bundle, judge=None), device)
-    sha256 = weights_sha256(bundle)
-    table = Table.read(file, sha256) if file.is_file() else Table.empty()
-    for seed in seeds:
-        if seed not in table.seeds:
-            case = make(seed)
-            table = table + Table.of(seed, case, segmenter.examine(volume_of(case), definition_for()))
-            table.write(file, sha256)
-    return table
+    return Table.of(seed, case, segmenter.examine(volume_of(case), definition_for()))
 
 
 def weights_sha256(bundle: ModelBundle) -> str:

@@ -12,7 +12,7 @@ from model.judgement import FEATURES
 from model.labels import Territory
 from tests.plain_case import plain_case
 from tests.tiny_bundle import tiny_bundle
-from train.calibrate import Table, collect, weights_sha256
+from train.calibrate import Table, collect, examined, known, weights_sha256
 from train.cli import app
 from train.judge_fit import fit, quality
 
@@ -99,31 +99,49 @@ def test_quality_by_hand():
     assert sum(count for *_, count in found.reliability) == 4
 
 
+def tables(bundle, seeds):
+    return [examined(bundle, seed, plain_case(seed), CPU) for seed in seeds]
+
+
 def test_a_table_is_kept_extended_and_refused_for_other_weights(tmp_path):
-    file, made = tmp_path / "deep" / "t.npz", []
-
-    def make(seed):
-        made.append(seed)
-        return plain_case(seed)
-
-    bundle = tiny_bundle(finds=Territory.LAD)
-    first = collect(bundle, [1, 2], make, file, CPU)
-    both = collect(bundle, [1, 2, 3], make, file, CPU)
-    assert made == [1, 2, 3]
-    assert both.seeds.tolist() == [1, 2, 3]
+    file, bundle = tmp_path / "deep" / "t.npz", tiny_bundle(finds=Territory.LAD)
+    assert known(bundle, file).seeds.size == 0
+    first = collect(bundle, file, tables(bundle, [1, 2]))
+    both = collect(bundle, file, tables(bundle, [3]))
+    assert both.seeds.tolist() == known(bundle, file).seeds.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(both.features[: first.case.size], first.features)
     assert both.touching.max() < both.case.size
     assert (both.case[both.touching[0]] == both.case[both.touching[1]]).all()
     with pytest.raises(ValueError, match="other weights"):
-        collect(tiny_bundle(5, finds=Territory.LAD), [1], make, file, CPU)
+        known(tiny_bundle(5, finds=Territory.LAD), file)
 
 
-def test_components_are_known_for_what_they_are(tmp_path):
-    table = collect(tiny_bundle(finds=Territory.LAD), [1], plain_case, tmp_path / "t.npz", CPU)
+def test_components_are_known_for_what_they_are():
+    (table,) = tables(tiny_bundle(finds=Territory.LAD), [1])
     assert set(np.unique(table.vessel)) >= {1, 2, 3, 4}
     # the case's confuser (label 7) and its spine are bright, and not real
     assert (~table.real).any()
     assert np.isfinite(table.features).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"), [(["--recipe", "hold-out"], "would have none left"), (["--cases", "0"], "--cases")]
+)
+def test_what_cannot_be_fitted_on_is_refused(tmp_path, options, says):
+    write_bundle(tmp_path / "tiny", tiny_bundle(), "# card\n")
+    result = CliRunner().invoke(app, ["calibrate", str(tmp_path / "tiny"), "--first-seed", "5", *options])
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_a_table_of_other_weights_is_refused_in_one_line(tmp_path):
+    write_bundle(tmp_path / "tiny", tiny_bundle(), "# card\n")
+    other = tiny_bundle(5, finds=Territory.LAD)
+    collect(other, tmp_path / "t.npz", tables(other, [1]))
+    options = ["--first-seed", "5", "--table", str(tmp_path / "t.npz")]
+    result = CliRunner().invoke(app, ["calibrate", str(tmp_path / "tiny"), *options])
+    assert result.exit_code == 2
+    assert "other weights" in result.output
 
 
 def test_a_calibrated_bundle_reads_by_its_judge(tmp_path, monkeypatch):
