@@ -16,6 +16,7 @@ from node.commands.restore import restore
 from node.commands.retention import retention
 from node.commands.score import score
 from node.commands.send import send
+from node.commands.serve import reload, serve
 from node.commands.trace import trace
 from node.commands.user import user
 
@@ -26,7 +27,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 for command in (
-    operate.serve,
+    serve,
+    reload,
     score,
     demo,
     operate.check,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -15,11 +16,14 @@ from node import parts
 from node.dicom.listener import Listener
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
+from node.dispatch.worker import StageWorker, Worker
 from node.domain.faults import check_fault_setting
+from node.domain.settings_read import SettingsRead
 from node.domain.work import Stage
 from node.intake.mllp import MllpListener
 from node.monitor.meters import Meters
 from node.page import page_server
+from node.rereading import Changing, Rereading
 from node.settings import Settings
 from node.stages.hl7_door import Hl7Door
 from node.stages.intake import Intake
@@ -61,6 +65,9 @@ class Node:
         self._reader = reader
         self._held = ExitStack()
         self._dispatcher: LocalDispatcher
+        self._rereading: Rereading
+        self._stages: StageWorker
+        self._deliveries: dict[str, Worker] = {}
         self.listener: Listener
         self.page: PageServer | None = None
         self.hl7: MllpListener | None = None
@@ -98,6 +105,29 @@ class Node:
         """Whether a model is loaded."""
         return self._reader is not None
 
+    @property
+    def reader(self) -> Reader | None:
+        """What reads the scans; None while it is being loaded."""
+        return self._reader
+
+    @property
+    def settings(self) -> Settings:
+        """By which the node runs now."""
+        return self._rereading.settings if hasattr(self, "_rereading") else self._settings
+
+    @property
+    def settings_read(self) -> SettingsRead | None:
+        """What became of the settings when they were last read again; None if they never were."""
+        return self._rereading.last if hasattr(self, "_rereading") else None
+
+    def reload(self, load: Callable[[], Settings], source: str = "") -> SettingsRead:
+        """Read the settings again: allow-lists, destinations and what they get change, the rest waits for a restart.
+
+        No association is dropped, nothing that waits to be delivered is lost. Settings that cannot be used change
+        nothing. ``source`` is the name of their file, for the audit trail.
+        """
+        return self._rereading.read(load, source)
+
     def _start(self, held: ExitStack) -> None:
         settings = self._settings
         armed = check_fault_setting(os.environ)
@@ -106,8 +136,8 @@ class Node:
         spool = self._open(held)
         watching = Watching(settings, self.storage.ledger, self._meters, self._clock, self)
         if self._with_page:  # takes its port: a conflict is better known before the network is loaded
-            take, reader = self._staff.intake.take_all, lambda: self._reader
-            self.page = page_server(settings, self.storage, self._clock, take, reader, watching.watch)
+            take = self._staff.intake.take_all
+            self.page = page_server(self, self.storage, self._clock, take, watching.watch)
             held.callback(self.page.close)
         self._reader = self._reader or parts.make_reader(settings)
         self._dispatcher = self._dispatch(self._reader)
@@ -117,6 +147,7 @@ class Node:
         held.callback(self.listener.stop, _LISTENER_GRACE_SECONDS)
         self.listener.start()
         self._listen_for_hl7(held)
+        self._rereading = Rereading(settings, self._changing(self._reader))
         held.enter_context(watching)
         if self.page is not None:
             held.enter_context(self.page)
@@ -189,15 +220,28 @@ class Node:
         settings, staff = self._settings, self._staff
         releaser = staff.releaser(settings)
         releaser.reconsider(self._clock())
-        ways = [(one, parts.transport_to(one, settings.scp.ae_title)) for one in settings.destinations]
+        self._stages = staff.stages(staff.handlers(settings, reader, releaser))
+        for one in settings.destinations:
+            self._deliveries[one.name] = staff.delivery(one, parts.transport_to(one, settings.scp.ae_title))
         return LocalDispatcher(
             staff.assembly(settings, releaser),
-            [staff.stages(staff.handlers(settings, reader, releaser))],
+            [self._stages],
             [
-                *(staff.delivery(destination, way) for destination, way in ways),
+                *self._deliveries.values(),
                 *(staff.notices(settings, channel) for channel in settings.notify.channels),
                 staff.retention(settings),
             ],
+        )
+
+    def _changing(self, reader: Reader) -> Changing:
+        return Changing(
+            staff=self._staff,
+            reader=reader,
+            dispatcher=self._dispatcher,
+            stages=self._stages,
+            deliveries=self._deliveries,
+            listener=self.listener,
+            hl7=self.hl7,
         )
 
     def _wake(self) -> None:

@@ -1,23 +1,20 @@
-"""`serve`, `check`, `status`, `retry`, `backup`, `db upgrade`: for whoever runs the node."""
+"""`check`, `status`, `retry`, `backup`, `db upgrade`: for whoever runs the node."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 from rich.table import Table
 
 from model.bundle import BundleError
-from node import parts, service, trust
+from node import parts, trust
 from node.channels import way_to
 from node.commands.options import FAILED, AsJson, ConfigFile, err, explained, load_settings, out, silent, speak_alone
 from node.destination_settings import Destination
@@ -30,26 +27,7 @@ from node.stages.human_objects import not_taken
 from node.storage.ledger import Ledger
 from node.storage.migrations import current, newest, steps, upgrade
 
-_log = structlog.get_logger(__name__)
 db = typer.Typer(help="The ledger's database.", no_args_is_help=True)
-
-
-def serve(config: ConfigFile = None) -> None:
-    """Run the node: listen, read, answer. Ends cleanly on SIGTERM or Ctrl-C."""
-    settings = load_settings(config)
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
-    with explained(), service.Node(settings, page=settings.web.enabled) as node:
-        _log.info(
-            "ready",
-            ae_title=settings.scp.ae_title,
-            port=node.port,
-            destinations=len(settings.destinations),
-            page=node.page.address if node.page is not None else "off",
-        )
-        ending.wait()
-        _log.info("stopping")
 
 
 def check(

@@ -145,6 +145,12 @@ class Doors:
         for server in self._servers.values():
             yield partial(server.serve_forever, poll_interval=_POLL_SECONDS)
 
+    def renew(self, tls: ssl.SSLContext) -> None:
+        """Shake hands by another context from now on."""
+        secured = self._servers.get(True)
+        if isinstance(secured, TlsServer):
+            secured.tls = tls
+
     def associations(self) -> list[Association]:
         """Those that are running."""
         return [one for server in self._servers.values() for one in server.active_associations]

@@ -21,17 +21,16 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ABORT
 
 from node.dicom.acceptor import AllowedPeer, Connections, Limits, abort_all
 from node.dicom.association import Closed, NoTally, StoreRequest, Tally
-from node.dicom.contexts import asks_to_store
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.doors import Doors
+from node.dicom.gate import Gate, GateRules
 from node.dicom.headers import identity_of
 from node.dicom.places import Places
 from node.dicom.statuses import Status, comment_on, mismatch, status_of
-from node.dicom.tls import presented_by
 from node.domain.identity import short
 from node.domain.series import Peer
 
@@ -58,6 +57,10 @@ class ListenerConfig:
     accept_any_called: bool = False
     limits: Limits = field(default_factory=Limits)
     has_room: Callable[[], bool] = lambda: True  # without, whoever asks to store is put off; C-ECHO is answered
+
+    def rules(self) -> GateRules:
+        """Whom to let in."""
+        return GateRules(ae_title=self.ae_title, allow=self.allow, accept_any_called=self.accept_any_called)
 
 
 def _nothing(*_: object) -> None:
@@ -105,6 +108,7 @@ class Listener:
         self._threads: list[threading.Thread] = []
         self._connections = Connections()
         self._places = Places(config.limits)
+        self._gate = Gate(config.rules(), config.has_room, self._takes)
 
     @property
     def port(self) -> int:
@@ -142,14 +146,22 @@ class Listener:
         keep_libraries_discreet()
         self._stopping.clear()
         self._doors = self._bound()
-        if not self._config.allow:
-            log.warning("any peer may send: the list of allowed peers is empty")
+        self._gate.change(self._config.rules())
         for target in (*self._doors.serving(), self._watch):
             thread = threading.Thread(target=target, name="dicom-listener", daemon=True)
             thread.start()
             self._threads.append(thread)
         ports = self._doors.port(tls=False), self.tls_port
         log.info("listening as %s on %s, port %s, TLS port %s", self._config.ae_title, self._config.host, *ports)
+
+    def change(self, config: ListenerConfig) -> None:
+        """Take whom to let in, and the certificate to show, from another configuration; the rest stays as it is.
+
+        Associations that are open go on.
+        """
+        self._gate.change(config.rules())
+        if self._doors is not None and config.tls is not None:
+            self._doors.renew(config.tls[1])
 
     def stop(self, grace_seconds: float = 10.0) -> None:
         """Take no more associations, let running ones end for ``grace_seconds``, abort what is left."""
@@ -189,7 +201,7 @@ class Listener:
     def _admit(self, event: Event) -> None:
         """Reject an association that is not for us, from a stranger, or one too many (PS3.8 9.3.4)."""
         try:
-            refusal = self._refusal(event.assoc)
+            refusal = self._gate.refusal(event.assoc)
         except Exception as error:  # noqa: BLE001 - the library would log it and let the peer in
             log.error("an association could not be judged and is rejected: %s", type(error).__name__)  # noqa: TRY400 - text
             refusal = (2, 1, 1)
@@ -199,24 +211,8 @@ class Listener:
             event.assoc.is_rejected = True
             event.assoc.kill()
 
-    def _refusal(self, association: Association) -> tuple[int, int, int] | None:
-        """(result, source, reason) of a rejection; None to accept."""
-        request = cast("A_ASSOCIATE", association.requestor.primitive)
-        calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
-        address = association.requestor.address
-        presented, allow = presented_by(getattr(association.dul.socket, "socket", None)), self._config.allow
-        if not self._config.accept_any_called and called != self._config.ae_title:
-            refusal, why = (1, 1, 7), "called AE title not recognised"
-        elif allow and not any(peer.admits(calling, address, presented) for peer in allow):
-            refusal, why = (1, 1, 3), "no allowed peer has this AE title, address and certificate"
-        elif asks_to_store(request) and not self._config.has_room():
-            refusal, why = (2, 3, 1), "there is no room to store"
-        elif self._stopping.is_set() or not self._places.take(association):
-            refusal, why = (2, 3, 2), "local limit exceeded"
-        else:
-            return None
-        log.warning("association of %r at %s for %r rejected: %s", calling, address, called, why)
-        return refusal
+    def _takes(self, association: Association) -> bool:
+        return not self._stopping.is_set() and self._places.take(association)
 
     def _opened(self, event: Event) -> None:
         association = event.assoc

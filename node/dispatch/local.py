@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
@@ -21,6 +22,9 @@ class LocalDispatcher:
     def __init__(self, assembly: Worker, stages: Sequence[Worker], deliveries: Sequence[Worker]) -> None:
         self._assembly = assembly
         self._workers = (*stages, *deliveries)
+        self._leaving: tuple[Worker, ...] = ()
+        self._turn = threading.Lock()
+        self._over = False
 
     def start(self) -> None:
         """Start every thread."""
@@ -36,15 +40,32 @@ class LocalDispatcher:
         for worker in self._workers:
             worker.ring()
 
+    def exchange(self, leaving: Sequence[Worker], joining: Sequence[Worker]) -> None:
+        """Let some finish what is in hand and go, and others begin; not once the end has been told.
+
+        What somebody who goes had not begun is there for whoever takes his place.
+        """
+        with self._turn:
+            if self._over:
+                return
+            self._leaving = (*(one for one in self._leaving if one.is_alive()), *leaving)
+            self._workers = (*(one for one in self._workers if one not in leaving), *joining)
+            for worker in leaving:
+                worker.end()
+            for worker in joining:
+                worker.start()
+
     def end(self) -> None:
         """Tell everybody to finish what is in hand and take no more; returns at once."""
+        with self._turn:
+            self._over = True
         for worker in (self._assembly, *self._workers):
             worker.end()
 
     def stop(self, grace_seconds: float) -> bool:
         """Let everybody finish what is in hand; whether all did within ``grace_seconds``."""
         self.end()
-        workers = [worker for worker in (self._assembly, *self._workers) if worker.is_alive()]
+        workers = [worker for worker in (self._assembly, *self._workers, *self._leaving) if worker.is_alive()]
         until = time.monotonic() + grace_seconds
         for worker in workers:
             worker.join(max(0.0, until - time.monotonic()))

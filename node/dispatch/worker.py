@@ -121,9 +121,24 @@ class StageWorker(Worker):
         super().__init__(name, ledger, settler, clock)
         self._handlers = handlers
         self._on_done = on_done
+        self._next: tuple[Mapping[Stage, Handler], Callable[[], None]] | None = None
+
+    def hand_over(self, handlers: Mapping[Stage, Handler], before: Callable[[], None]) -> None:
+        """Work with other handlers from the next piece on; ``before`` is called between the two.
+
+        What ``before`` looks at is then complete: nothing follows from the former handlers any more.
+        """
+        self._next = (handlers, before)
+        self.ring()
 
     def step(self) -> bool:
         """One piece of work."""
+        coming = self._next
+        if coming is not None:
+            self._handlers = coming[0]
+            coming[1]()  # tried again if the ledger is away
+            if self._next is coming:
+                self._next = None
         work = self._ledger.claim(self._clock(), _LEASE, tuple(self._handlers))
         if work is None:
             return False

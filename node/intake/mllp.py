@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -123,6 +123,17 @@ class MllpListener:
         self._accepting = threading.Thread(target=self._accept, args=(self._socket,), name="mllp-listener", daemon=True)
         self._accepting.start()
         log.info("listening for HL7 on %s:%d", self._config.host, self.port)
+
+    def allow(self, networks: tuple[str, ...]) -> None:
+        """Take connections from these addresses or networks from now on; those that are open go on.
+
+        Raises
+        ------
+        ValueError
+            If one of them is neither an address nor a network.
+
+        """
+        self._config = replace(self._config, allow=networks)
 
     def stop(self) -> None:
         """Take no more messages, let those be answered that are with the handler, close; within three seconds."""

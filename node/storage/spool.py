@@ -196,6 +196,22 @@ class StorageLock:
         self._path = root / "node.lock"
         self._handle: int | None = None
 
+    @staticmethod
+    def holder(root: Path) -> int | None:
+        """Process id of the node that runs on a storage root, as it knows itself; None if none runs."""
+        try:
+            handle = os.open(root / "node.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+            return int(said) if said.isdecimal() else None
+        finally:
+            os.close(handle)
+        return None
+
     def __enter__(self) -> Self:
         """Take the lock.
 

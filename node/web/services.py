@@ -12,6 +12,7 @@ from node.domain.errors import Permanent
 from node.domain.findings import ModelIdentity
 from node.domain.human_read import HumanRead
 from node.domain.read_history import Recorded
+from node.domain.settings_read import SettingsRead
 from node.domain.tiers import Limits
 from node.intake.fhir_reads import FhirSite
 from node.monitor.watch import Watch
@@ -45,6 +46,14 @@ class LoadedModel:
     bundle: str
 
 
+def _nobody() -> tuple[str, ...]:
+    return ()
+
+
+def _never_read() -> SettingsRead | None:
+    return None
+
+
 def _no_model() -> LoadedModel | None:
     return None
 
@@ -73,7 +82,7 @@ class Services:
     version
         Of this software, for the foot of the page.
     destinations
-        Names of the destinations, in the order of the settings.
+        Names of the destinations, in the order of the settings; they may change.
     channels
         Names of the channels that are told of cases.
     echo
@@ -94,12 +103,14 @@ class Services:
         What FHIR resources mean at this site.
     watch
         What is measured of the node; None where none runs in this process.
+    settings_read
+        What became of the settings when they were last read again; None if they never were.
 
     """
 
     storage: Storage
     version: str = ""
-    destinations: tuple[str, ...] = ()
+    destinations: Callable[[], tuple[str, ...]] = _nobody
     channels: tuple[str, ...] = ()
     echo: Callable[[str], None] = field(default=_no_echo)
     scans: Scans = field(default_factory=_NoScans)
@@ -110,3 +121,4 @@ class Services:
     zone: tzinfo = UTC
     fhir: FhirSite = field(default_factory=FhirSite)
     watch: Watch | None = None
+    settings_read: Callable[[], SettingsRead | None] = _never_read

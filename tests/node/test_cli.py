@@ -32,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("restored_logging")
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "serve",
+    "reload",
     "score",
     "demo",
     "check",

@@ -82,7 +82,7 @@ def retry(request: Request, visitor: Admin, work: Annotated[int | None, Form()] 
 def echo(request: Request, visitor: Admin, destination: Annotated[str, Form(max_length=200)]) -> Response:
     """Ask a destination whether it is there."""
     services = house_of(request).services
-    if destination not in services.destinations:
+    if destination not in services.destinations():
         return _page(request, may_change=visitor, error="There is no such destination in the settings.", status=404)
     try:
         services.echo(destination)
@@ -125,9 +125,10 @@ def _page(
         "paging": Paging(request, page=page, more=len(found) > _ROWS),
         "letters": letters[-_LETTERS:][::-1],
         "letter_count": len(letters),
-        "destinations": _destinations(house, Stage.DELIVER, house.services.destinations),
+        "destinations": _destinations(house, Stage.DELIVER, house.services.destinations()),
         "channels": _destinations(house, Stage.NOTIFY, house.services.channels),
         "room": house.services.room() if house.services.room else None,
+        "settings_read": house.services.settings_read(),
         "senders": house.ledger.last_by_sender(),
         "model": house.services.model(),
         "silent": {one.sender: one for one in _silences(house)},

@@ -293,3 +293,74 @@ def test_notices_go_one_by_one_and_only_those_of_the_channel(rig, settler, serie
     assert worker.name == "notify-desk"
     assert [worker.step() for _ in range(3)] == [True, True, False]
     assert carried == [["0"], ["1"]]
+
+
+def test_other_handlers_begin_between_two_pieces_of_work(rig, series, stage_worker):
+    seen, ready = [], []
+
+    def former(_):
+        worker.hand_over({Stage.QUALIFY: latter}, prepare)
+        seen.append("former")
+        return Outcome()
+
+    def latter(_):
+        seen.append("latter")
+        return Outcome()
+
+    def prepare():
+        seen.append("prepare")
+        if not ready:
+            ready.append(True)
+            raise LedgerBusy("not now")
+
+    worker = stage_worker(former)
+    assert worker.step()
+    rig.ledger.add_work([NewWork(stage=Stage.QUALIFY, series_uid=series, generation=2)], rig.clock.now)
+    with pytest.raises(LedgerBusy):
+        worker.step()
+    assert worker.step()
+    assert seen == ["former", "prepare", "prepare", "latter"]
+
+
+def test_who_leaves_finishes_what_is_in_hand_and_who_joins_takes_the_rest(rig, settler, series, delivery_worker):
+    added = [
+        NewWork(stage=Stage.DELIVER, series_uid=series, generation=1, object_uid=str(number), destination="pacs")
+        for number in range(20)
+    ]
+    rig.ledger.add_work(added, rig.clock.now)
+    entered, leave, carried = threading.Event(), threading.Event(), []
+
+    def slow(works):
+        entered.set()
+        leave.wait(SOON)
+        carried.append([one.object_uid for one in works])
+        return [Outcome() for _ in works]
+
+    def quick(works):
+        carried.append([one.object_uid for one in works])
+        return [Outcome() for _ in works]
+
+    assembly = AssembleWorker(
+        ledger=rig.ledger,
+        settler=settler,
+        clock=rig.clock,
+        assembler=Assembler(rig.ledger, SeriesPolicy()),
+        on_done=lambda: None,
+    )
+    former, latter = delivery_worker(slow), delivery_worker(quick)
+    dispatcher = LocalDispatcher(assembly, [], [former])
+    dispatcher.start()
+    assert entered.wait(SOON)
+    dispatcher.exchange([former], [latter])
+    until = time.monotonic() + SOON
+    while not carried and time.monotonic() < until:
+        time.sleep(0.01)
+    assert carried == [["16", "17", "18", "19"]]
+    assert dispatcher.stop(0.1) is False  # it waits for who has left, too
+    leave.set()
+    assert dispatcher.stop(SOON)
+    assert [len(one) for one in carried] == [4, 16]
+    assert {row.state for row in rig.ledger.series_work(series, 1)[1:]} == {WorkState.DONE}
+    late = delivery_worker(quick)
+    dispatcher.exchange([], [late])
+    assert not late.is_alive()

@@ -28,7 +28,7 @@ def site(tmp_path):
     made = WebSite(tmp_path)
     services = Services(
         storage=made.storage,
-        destinations=("pacs", "archive"),
+        destinations=lambda: ("pacs", "archive"),
         channels=("cardiac-desk",),
         echo=echo,
         room=lambda: Room(free=4 << 30, total=100 << 30, reserve=5 << 30),
