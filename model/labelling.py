@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.heads import CellHead, PixelHead
 from model.labels import Territory
 from model.network import UNet, folded
 from model.preprocess import AIR_HU, FIELD, POSITION_MM, context_slices, tissue
@@ -82,7 +83,7 @@ class Cells:
     spacing_mm: float
 
     def of(self, slices: Sequence[int]) -> Tensor:
-        """The input of some slices, folded: see :func:`model.preprocess.fine_input` and ``UNet.by_pixel``."""
+        """The input of some slices, folded: see :func:`model.preprocess.fine_input` and ``UNet.features``."""
         count, folded_in = self.tissue.shape[:2]
         seen = torch.tensor([context_slices(k, count, self.spacing_mm) for k in slices], device=self.tissue.device)
         context = self.tissue[seen].flatten(1, 2)
@@ -102,6 +103,8 @@ class Labeller:
 
     def __init__(self, members: Sequence[UNet], device: torch.device) -> None:
         self._networks = [folded(network).to(device) for network in members]
+        self._anatomy = CellHead.of(self._networks[0], "anatomy")
+        self._words = [PixelHead.of(network, ("territory", "calcium")) for network in self._networks]
         self._device = device
 
     @property
@@ -125,27 +128,28 @@ class Labeller:
 
         Returns
         -------
-        Anatomy uint8 (len(slices), FIELD, FIELD), and logits float32 (n, len(Territory) + 1), of which those of pixels
-        in other slices stay NaN.
+        Anatomy uint8 (len(slices), FIELD, FIELD), as fine as the network's cells, and logits float32
+        (n, len(Territory) + 1), each the mean of the 3 x 3 pixels around, of which those of pixels in other slices stay
+        NaN.
 
         """
         anatomy = np.zeros((len(slices), FIELD, FIELD), dtype=np.uint8)
         logits = _unknown(pixel.shape[1])
+        stem = self._networks[0].config.stem
         done = 0
-        for batch, found in self._run(0, cells, slices):
-            best = self._split(found)["anatomy"].argmax(-1).to(torch.uint8)
-            # (batch, rows, columns, stem, stem) folded back into the plane, as bytes
-            plane = best.permute(0, 1, 3, 2, 4).reshape(len(batch), FIELD, FIELD)
-            anatomy[done : done + len(batch)] = plane.cpu().numpy()
+        for batch, features in self._run(0, cells, slices):
+            best = self._anatomy.likeliest(features)
+            whole = best.repeat_interleave(stem, 1).repeat_interleave(stem, 2)
+            anatomy[done : done + len(batch)] = whole.cpu().numpy()
             done += len(batch)
-            self._gather(found, batch, pixel, logits)
+            self._gather(0, features, batch, pixel, logits)
         return anatomy, logits
 
     def logits(self, member: int, cells: Cells, slices: Sequence[int], pixel: NDArray[np.int64]) -> NDArray[np.float32]:
         """A member's logits of chosen pixels, as in :meth:`anatomy_and_logits`."""
         logits = _unknown(pixel.shape[1])
-        for batch, found in self._run(member, cells, slices):
-            self._gather(found, batch, pixel, logits)
+        for batch, features in self._run(member, cells, slices):
+            self._gather(member, features, batch, pixel, logits)
         return logits
 
     def warm_up(self) -> None:
@@ -159,37 +163,24 @@ class Labeller:
         network = self._networks[member]
         for first in range(0, len(slices), BATCH):
             batch = slices[first : first + BATCH]
-            yield batch, network.by_pixel(cells.of(batch))
-
-    def _split(self, logits: Tensor) -> dict[str, Tensor]:
-        return self._networks[0].split(logits, dim=-1)
+            yield batch, network.features(cells.of(batch))
 
     def _gather(
-        self, found: Tensor, batch: Sequence[int], pixel: NDArray[np.int64], logits: NDArray[np.float32]
+        self,
+        member: int,
+        features: Tensor,
+        batch: Sequence[int],
+        pixel: NDArray[np.int64],
+        logits: NDArray[np.float32],
     ) -> None:
-        """Write the logits of a batch's pixels, each the mean of the 3 x 3 pixels around it.
-
-        The stem computes neighbouring pixels by different weights, which leaves a checkerboard; the mean takes it away.
-        """
+        """Write the logits of a batch's pixels."""
         ends = np.searchsorted(pixel[0], [[k, k + 1] for k in batch])
         mine = np.concatenate([np.arange(first, last) for first, last in ends])
         if not mine.size:
             return
-        _, _, columns, stem, _, classes = found.shape
-        line = torch.arange(FIELD, device=found.device)
-        # where a pixel's logits begin, by its row and by its column
-        by_row = line // stem * columns * stem**2 + line % stem * stem
-        by_column = line // stem * stem**2 + line % stem
-        which = torch.from_numpy(np.repeat(np.arange(len(batch)), ends[:, 1] - ends[:, 0])).to(found.device)
-        row, column = (torch.from_numpy(axis[mine]).to(found.device) for axis in pixel[1:])
-        flat = found.reshape(-1, classes)
-        total = torch.zeros((mine.size, classes), device=found.device)
-        near = torch.arange(-1, 2, device=found.device)
-        for rows in by_row[(row[:, None] + near).clamp(0, FIELD - 1)].t():
-            for across in by_column[(column[:, None] + near).clamp(0, FIELD - 1)].t():
-                total += flat.index_select(0, which * FIELD**2 + rows + across)
-        heads = self._split(total / 9)
-        logits[mine] = torch.cat([heads["territory"], heads["calcium"]], dim=1).cpu().numpy()
+        which = torch.from_numpy(np.repeat(np.arange(len(batch)), ends[:, 1] - ends[:, 0])).to(features.device)
+        row, column = (torch.from_numpy(axis[mine]).to(features.device) for axis in pixel[1:])
+        logits[mine] = self._words[member].at(features, which, row, column).cpu().numpy()
 
 
 def _unknown(count: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ candidate belongs to) and :func:`coarse_network` (where the heart is).
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -128,29 +128,27 @@ class UNet(nn.Module):
         """Logits of all heads, joined along the channel axis."""
         if any(size % self.config.multiple for size in images.shape[2:]):
             raise ValueError(f"{tuple(images.shape[2:])} is no multiple of {self.config.multiple}")
-        return _from_channels(self.out(self._features(_to_channels(images, self.config.stem))), self.config.stem)
+        return _from_channels(self.out(self.features(_to_channels(images, self.config.stem))), self.config.stem)
 
-    def by_pixel(self, cells: Tensor) -> Tensor:
-        """The same logits of a 2D network, from an input and in an order that spare half of the moving about.
-
-        Parameters
-        ----------
-        cells
-            (batch, channels * stem * stem, rows / stem, columns / stem), as ``pixel_unshuffle`` makes it.
+    def pixel_weights(self, heads: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """What makes the logits of some heads from the features of a cell, in the order of the network's own.
 
         Returns
         -------
-        (batch, rows / stem, columns / stem, stem, stem, config.classes): the logits of a pixel lie together.
+        Weights (stem * stem, classes, filters) and biases (stem * stem, classes) of each pixel of a 2D network's cell,
+        row by row.
 
         """
-        stem, classes = self.config.stem, self.config.classes
-        features = self._features(cells).permute(0, 2, 3, 1)
-        weight = self.out.weight.reshape(classes, stem**2, -1).transpose(0, 1).reshape(stem**2 * classes, -1)
-        bias = None if self.out.bias is None else self.out.bias.reshape(classes, stem**2).t().reshape(-1)
-        logits = F.linear(features, weight, bias)
-        return logits.reshape(*features.shape[:3], stem, stem, classes)
+        cell = self.config.stem**2
+        weight = self.out.weight.reshape(self.config.classes, cell, -1).transpose(0, 1)
+        given = self.out.bias if self.out.bias is not None else self.out.weight.new_zeros(self.out.out_channels)
+        bias = given.reshape(self.config.classes, cell).t()
+        chosen = [name in heads for name, count in self.config.heads for _ in range(count)]
+        return weight[:, chosen], bias[:, chosen]
 
-    def _features(self, features: Tensor) -> Tensor:
+    def features(self, cells: Tensor) -> Tensor:
+        """What the last layer makes logits from: (batch, filters, ...), of an input folded by the stem."""
+        features = cells
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             features = block(self.pool(features) if level else features)

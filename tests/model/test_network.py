@@ -81,11 +81,16 @@ def test_impossible_networks_are_refused(wrong):
 
 
 @pytest.mark.parametrize("stem", [1, 2, 3])
-def test_logits_by_pixel_are_those_of_the_planes(stem):
+def test_logits_are_what_the_weights_of_a_pixel_make_of_the_features(stem):
     torch.manual_seed(4)
     network = UNet(NetworkConfig(dimensions=2, stem=stem, **TINY)).eval()
     images = torch.randn((2, 2, stem * 4, stem * 6))
     with torch.inference_mode():
-        planes, cells = network(images), network.by_pixel(torch.nn.functional.pixel_unshuffle(images, stem))
-    assert cells.shape == (2, 4, 6, stem, stem, 4)
-    torch.testing.assert_close(cells.permute(0, 5, 1, 3, 2, 4).reshape(planes.shape), planes)
+        planes = network(images)
+        features = network.features(torch.nn.functional.pixel_unshuffle(images, stem))
+        weight, bias = network.pixel_weights([name for name, _ in network.config.heads])
+    logits = torch.einsum("bfrc,pkf->brcpk", features, weight) + bias
+    whole = logits.reshape(2, 4, 6, stem, stem, -1).permute(0, 5, 1, 3, 2, 4).reshape(planes.shape)
+    torch.testing.assert_close(whole, planes)
+    last, _ = network.pixel_weights([network.config.heads[-1][0]])
+    torch.testing.assert_close(last, weight[:, -network.config.heads[-1][1] :])
