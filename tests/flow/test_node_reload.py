@@ -64,7 +64,7 @@ def test_a_peer_that_is_removed_finishes_and_is_refused_when_it_comes_again(tmp_
             yield from items[3:]
 
         sender = scanner(node.port)
-        with sender._association(_contexts(items)) as association:  # as send() does, but held open half way
+        with sender._caller.association(_contexts(items)) as association:  # as send() does, but held open half way
             sending = threading.Thread(
                 target=lambda: outcomes.extend(sender._outcomes(association, stopping_half_way()))
             )
