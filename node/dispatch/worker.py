@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import structlog
 
+from node.dispatch.clock_watch import ClockWatch
 from node.dispatch.settle import Settler
 from node.domain.errors import NodeError
 from node.domain.records import Outcome
@@ -28,6 +29,7 @@ _LEASE = timedelta(minutes=10)
 _LOOK_SECONDS = 1.0
 _SULK_SECONDS = 2.0  # after the ledger did not answer
 _PATIENT = Backoff(attempts=None)  # what a stage waits for is a disk or a database: it never gives up on those
+_CLEARLY_AHEAD = timedelta(minutes=1)  # others write to the ledger while this looks at the clock
 _MOST_AT_ONCE = 16  # objects that go over one association
 
 
@@ -80,6 +82,11 @@ class AssembleWorker(Worker):
     also
         Does what else is due by time alone, and says how much that was.
 
+    Attributes
+    ----------
+    watch
+        Notices when the clock is set.
+
     """
 
     def __init__(
@@ -93,6 +100,9 @@ class AssembleWorker(Worker):
         also: Callable[[datetime], int] = lambda _now: 0,
     ) -> None:
         super().__init__("assemble", ledger, settler, clock)
+        self.watch = ClockWatch()
+        self._looked = False
+        self._jumped = timedelta(0)  # and not yet told the ledger, which may be away
         self._assembler = assembler
         self._also = also
         self._on_done = on_done
@@ -100,9 +110,24 @@ class AssembleWorker(Worker):
     def step(self) -> bool:
         """One look; there is nothing to repeat at once."""
         now = self._clock()
+        self._keep_up(now)
         if self._assembler.run(now) + self._also(now):
             self._on_done()
         return False
+
+    def _keep_up(self, now: datetime) -> None:
+        """Where the clock was set, what waits goes on waiting for as long as it would have."""
+        if not self._looked:  # was it set back while no node ran?
+            latest = self._ledger.last_change()
+            if latest is not None and latest > now + _CLEARLY_AHEAD:
+                self._jumped = now - latest
+            self._looked = True
+        self._jumped += self.watch.jump(now)
+        if self._jumped:
+            _log.warning("the clock was set, or the machine slept", seconds=round(self._jumped.total_seconds(), 1))
+            self._assembler.deaf_before(now)
+            self._ledger.shift_waits(self._jumped, now)
+            self._jumped = timedelta(0)
 
 
 class StageWorker(Worker):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -15,6 +16,7 @@ from node.stages.tracing import tracing
 from node.storage.ledger import Ledger
 
 _log = structlog.get_logger(__name__)
+_UNDER_WAY: Final = timedelta(seconds=30)  # a slice may come in between the clock's reading and the ledger's
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Assembler:
     since
         When this node began to listen. Silence before that says nothing: nobody could be heard.
 
+    What was received later than now was received before the clock was set back: its silence counts from ``since``.
     """
 
     def __init__(self, ledger: Ledger, policy: SeriesPolicy, since: datetime | None = None) -> None:
@@ -41,15 +44,19 @@ class Assembler:
         self._since = since
         self._waiting: dict[str, _Waiting] = {}
 
+    def deaf_before(self, moment: datetime) -> None:
+        """Silence counts from here on: the clock was set, or the machine slept."""
+        self._since = moment
+
     def run(self, now: datetime) -> int:
         """Close every series that is complete by evidence or by quiet; how many were closed."""
-        records = [self._heard(record) for record in self._ledger.open_series()]
+        records = [self._heard(record, now) for record in self._ledger.open_series()]
         open_uids = {record.series_uid for record in records}
         self._waiting = {uid: seen for uid, seen in self._waiting.items() if uid in open_uids}
         return sum(self._look(record, now) for record in records)
 
-    def _heard(self, record: SeriesRecord) -> SeriesRecord:
-        if self._since is None or record.last_received >= self._since:
+    def _heard(self, record: SeriesRecord, now: datetime) -> SeriesRecord:
+        if self._since is None or self._since <= record.last_received <= now + _UNDER_WAY:
             return record
         return replace(record, last_received=self._since)
 

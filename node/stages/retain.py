@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -49,9 +49,10 @@ class Retainer:
         self._rule = rule
         self._free = free
 
-    def plan(self, now: datetime) -> tuple[Judged, ...]:
-        """What would go, and why the rest stays; changes nothing."""
-        return judge(self._storage.ledger.candidates(), self._rule, now=now, free_bytes=self._free())
+    def plan(self, now: datetime, *, by_age: bool = True) -> tuple[Judged, ...]:
+        """What would go, and why the rest stays; changes nothing. ``by_age`` False: only what makes room goes."""
+        rule = self._rule if by_age else replace(self._rule, images=None, answers=None, reads=None)
+        return judge(self._storage.ledger.candidates(), rule, now=now, free_bytes=self._free())
 
     @property
     def keeps_everything(self) -> bool:
@@ -63,10 +64,18 @@ class Retainer:
         """Whether less is free than the site wants."""
         return self._free() < self._rule.free_bytes
 
-    def run(self, now: datetime, *, by_clock: bool = True, proceed: Callable[[], bool] = lambda: True) -> LetGo:
+    def run(
+        self,
+        now: datetime,
+        *,
+        by_clock: bool = True,
+        by_age: bool = True,
+        proceed: Callable[[], bool] = lambda: True,
+    ) -> LetGo:
         """Let go of what is due. A run by the clock goes into the audit trail even if nothing went.
 
-        ``proceed`` is asked between deletions; False ends the run early, and the next one goes on.
+        ``by_age`` is as for :meth:`plan`. ``proceed`` is asked between deletions; False ends the run early, and the
+        next one goes on.
 
         Raises
         ------
@@ -75,7 +84,7 @@ class Retainer:
 
         """
         files, gone = self.take_up(), Counter[Goods]()
-        for one in self.plan(now):
+        for one in self.plan(now, by_age=by_age):
             if not proceed():
                 break
             if one.goes and self._storage.ledger.let_go(one.candidate, now, self._rule.ignored):

@@ -15,8 +15,8 @@ from node.domain.work import Stage, Work, WorkState
 from node.storage.answers import record
 from node.storage.engine import Store
 from node.storage.facts import encode_texts
-from node.storage.queueing import add_work, change_claimed, release_work, work_of, work_record
-from node.storage.tables import work
+from node.storage.queueing import FOREVER, add_work, change_claimed, release_work, work_of, work_record
+from node.storage.tables import series, work
 
 
 class WorkQueue(Store):
@@ -187,6 +187,27 @@ class WorkQueue(Store):
         freed = {"state": WorkState.PENDING, "claimed_until": None, "not_before": now, "changed_at": now}
         with self._database.writing() as connection:
             return connection.execute(update(work).where(work.c.state == WorkState.CLAIMED).values(freed)).rowcount
+
+    def shift_waits(self, by: timedelta, now: datetime) -> int:
+        """The clock was set by so much to ``now``: what waits for a time waits as long as before. How many rows wait.
+
+        Rows written since a step ahead stay as they are; after a step back nobody can tell, and they are due sooner.
+        """
+        waiting = [work.c.state.in_((WorkState.PENDING, WorkState.HELD)), work.c.not_before < FOREVER]
+        if by > timedelta(0):
+            waiting.append(work.c.changed_at <= now - by)
+        with self._database.writing() as connection:
+            rows = connection.execute(select(work.c.id, work.c.not_before).where(*waiting)).all()
+            for row in rows:
+                connection.execute(update(work).where(work.c.id == row.id).values(not_before=row.not_before + by))
+        return len(rows)
+
+    def last_change(self) -> datetime | None:
+        """The latest time that any work or series bears, None for an empty ledger."""
+        latest = union_all(select(func.max(work.c.changed_at)), select(func.max(series.c.last_received)))
+        with self._database.reading() as connection:
+            times = connection.execute(latest).scalars().all()
+        return max((time for time in times if time is not None), default=None)
 
     def next_due(self, stages: Collection[Stage] = tuple(Stage)) -> datetime | None:
         """When the next work is due or the next lease ends; perhaps already past, None if nothing is to be done."""

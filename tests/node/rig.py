@@ -28,12 +28,18 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+        self.passed = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+        self.passed += seconds
+
+    def steady(self) -> float:
+        """Seconds that have passed, whatever ``now`` was set to."""
+        return self.passed
 
 
 def a_peer(association: str = "a1") -> Peer:

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from node.dispatch.clock_watch import ClockWatch
 from node.dispatch.retention import RetentionWorker, next_hour
 from node.dispatch.settle import Settler
 from node.domain.retention import RetentionRule
 from node.stages.retain import Retainer
+from tests.dicom_series import ct_series, thorax
 from tests.node.rig import Rig
 
 RULE = RetentionRule(images=timedelta(days=30), free_bytes=100)
@@ -23,16 +25,22 @@ class Watched(Retainer):
     def __init__(self, rig: Rig, rule: RetentionRule = RULE) -> None:
         self.bytes = 100
         self.ran: list[tuple[datetime, bool]] = []
+        self.aged: list[bool] = []
         super().__init__(rig.storage, rule, free=lambda: self.bytes)
 
-    def run(self, now, *, by_clock=True, proceed=lambda: True):
+    def run(self, now, *, by_clock=True, by_age=True, proceed=lambda: True):
         self.ran.append((now, by_clock))
-        return super().run(now, by_clock=by_clock, proceed=proceed)
+        self.aged.append(by_age)
+        return super().run(now, by_clock=by_clock, by_age=by_age, proceed=proceed)
 
 
 def worker_of(rig: Rig, retainer: Retainer, hour: int = 3) -> RetentionWorker:
     settler = Settler(rig.ledger, rig.clock, random.Random(0))
-    return RetentionWorker(ledger=rig.ledger, settler=settler, clock=rig.clock, retainer=retainer, hour=hour, zone=UTC)
+    worker = RetentionWorker(
+        ledger=rig.ledger, settler=settler, clock=rig.clock, retainer=retainer, hour=hour, zone=UTC
+    )
+    worker.watch = ClockWatch(rig.clock.steady)
+    return worker
 
 
 @pytest.mark.parametrize(
@@ -89,3 +97,47 @@ def test_settings_that_keep_everything_never_run(rig):
         worker.step()
         rig.clock.advance(3600)
     assert retainer.ran == []
+
+
+@pytest.mark.parametrize("step", [timedelta(days=400), timedelta(days=-400), timedelta(hours=2)])
+def test_for_a_day_after_the_clock_was_set_nothing_goes_by_its_age(rig, step):
+    retainer = Watched(rig)
+    worker = worker_of(rig, retainer, hour=9)  # it is 8
+    worker.step()
+    rig.clock.now += step
+    retainer.bytes = 99  # room is needed all the same
+    for _ in range(50):
+        worker.step()
+        rig.clock.advance(3600)
+    by_clock = [when for when, clock in retainer.ran if clock]
+    assert by_clock[0] - (rig.clock.now - timedelta(hours=50)) >= timedelta(days=1)
+    assert by_clock[0] - (rig.clock.now - timedelta(hours=50)) <= timedelta(days=2)
+    doubted = [aged for (when, _), aged in zip(retainer.ran, retainer.aged, strict=True) if when < by_clock[0]]
+    assert not any(doubted[:24])
+    assert len(doubted) >= 24
+    assert retainer.aged[-1]
+
+
+@pytest.mark.parametrize(("away", "caught_up"), [(timedelta(days=6), True), (timedelta(days=8), False)])
+def test_a_node_that_starts_long_after_anything_happened_waits_a_day(rig, away, caught_up):
+    rig.send(ct_series(thorax(3)))
+    Watched(rig).run(rig.clock.now)
+    rig.clock.now += away
+    retainer = Watched(rig)
+    worker = worker_of(rig, retainer)
+    worker.step()
+    assert bool(retainer.ran) is caught_up
+    for _ in range(48):
+        rig.clock.advance(3600)
+        worker.step()
+    assert retainer.ran
+
+
+def test_small_steps_of_the_clock_change_nothing(rig):
+    retainer = Watched(rig)
+    worker = worker_of(rig, retainer, hour=9)
+    worker.step()
+    rig.clock.now += timedelta(minutes=59)
+    rig.clock.advance(120)
+    worker.step()
+    assert [when.hour for when, _ in retainer.ran] == [9]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from node.dispatch import worker as worker_module
+from node.dispatch.clock_watch import ClockWatch
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
 from node.dispatch.worker import AssembleWorker, DeliveryWorker, NoticeWorker, StageWorker, Worker
@@ -364,3 +365,63 @@ def test_who_leaves_finishes_what_is_in_hand_and_who_joins_takes_the_rest(rig, s
     late = delivery_worker(quick)
     dispatcher.exchange([], [late])
     assert not late.is_alive()
+
+
+def assembly_of(rig, settler):
+    worker = AssembleWorker(
+        ledger=rig.ledger,
+        settler=settler,
+        clock=rig.clock,
+        assembler=Assembler(rig.ledger, SeriesPolicy(), since=rig.clock.now),
+        on_done=lambda: None,
+    )
+    worker.watch = ClockWatch(rig.clock.steady)
+    return worker
+
+
+@pytest.mark.parametrize("step", [timedelta(days=1), timedelta(days=-365)])
+def test_an_open_series_waits_for_quiet_and_no_longer_when_the_clock_is_set(rig, settler, step):
+    images = ct_series(thorax(24))
+    worker, series = assembly_of(rig, settler), rig.send(images[::2])
+    worker.step()
+    rig.clock.now += step
+    for seconds, state in ((0, SeriesState.OPEN), (9, SeriesState.OPEN), (2, SeriesState.CLOSED)):
+        rig.clock.advance(seconds)
+        worker.step()
+        assert rig.ledger.find_series(series).state is state
+
+
+@pytest.mark.parametrize("step", [timedelta(days=1), timedelta(days=-365)])
+def test_what_waits_goes_on_waiting_for_as_long_as_it_would_have(rig, settler, series, step):
+    worker = assembly_of(rig, settler)
+    worker.step()
+    rig.ledger.retry_later(rig.claim(Stage.QUALIFY), rig.clock.now, rig.clock.now + timedelta(seconds=100), "x")
+    rig.clock.now += step
+    worker.step()
+    assert rig.ledger.next_due() == rig.clock.now + timedelta(seconds=100)
+    worker.step()
+    assert rig.ledger.next_due() == rig.clock.now + timedelta(seconds=100)
+
+
+def test_a_clock_that_was_set_back_while_no_node_ran_holds_nothing_up(rig, settler, series):
+    worker = assembly_of(rig, settler)
+    rig.clock.now -= timedelta(days=365)
+    worker.step()
+    assert rig.ledger.next_due() <= rig.clock.now
+    assert rig.claim(Stage.QUALIFY)
+
+
+def test_a_ledger_that_is_away_when_the_clock_is_set_hears_of_it_later(rig, settler, series, monkeypatch):
+    def away(*_: object) -> None:
+        raise LedgerBusy("away")
+
+    worker = assembly_of(rig, settler)
+    worker.step()
+    due = rig.ledger.next_due()
+    rig.clock.now -= timedelta(days=1)
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.ledger, "shift_waits", away)
+        with pytest.raises(LedgerBusy):
+            worker.step()
+    worker.step()
+    assert rig.ledger.next_due() == due - timedelta(days=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -259,3 +260,21 @@ def test_the_voxels_may_take_back_what_the_headers_allowed(closed):
         claimed = closed.claim(NOW, LEASE, (stage,))
         closed.finish(claimed, Outcome(verdict=verdict, followers=followers), NOW)
     assert closed.verdict("1.2", 1) == verdict
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+def test_when_the_clock_is_set_what_waits_waits_as_long_as_before(closed: Ledger, hours: int) -> None:
+    by = timedelta(hours=hours)
+    closed.retry_later(claimed(closed), NOW, after(300), "x")
+    held = NewWork(
+        stage=Stage.DELIVER, series_uid="1.2", generation=1, object_uid="8.1", destination="pacs", held="waits"
+    )
+    closed.add_work([held, replace(held, object_uid="8.2", not_before=after(3600))], NOW)
+    closed.add_work([delivery(3)], NOW + by)  # after the step
+    assert closed.last_change() == max(NOW, NOW + by)
+    assert closed.shift_waits(by, NOW + by) == (2 if hours > 0 else 3)
+    rows = {row.work.object_uid: row.not_before for row in closed.series_work("1.2", 1)}
+    assert rows[""] == after(300) + by
+    assert rows["8.1"].year == 9999
+    assert rows["8.2"] == after(3600) + by
+    assert rows["8.3"] <= NOW + by
