@@ -53,9 +53,9 @@ class Field:
         plane = torch.stack([across.expand(FIELD, FIELD), down[:, None].expand(FIELD, FIELD)]) / POSITION_MM
         candidate = (self.hu >= threshold_hu).to(self.hu.dtype)
         return Cells(
-            tissue=F.pixel_unshuffle(tissue(self.hu)[:, None], stem),
-            candidate=F.pixel_unshuffle(candidate[:, None], stem),
-            plane=F.pixel_unshuffle(plane, stem),
+            tissue=_folded(tissue(self.hu)[:, None], stem),
+            candidate=_folded(candidate[:, None], stem),
+            plane=_folded(plane[None], stem)[0],
             heights=self.heights_mm() / POSITION_MM,
             spacing_mm=self.spacing_mm,
         )
@@ -68,9 +68,9 @@ class Cells:
     Attributes
     ----------
     tissue, candidate
-        (slices, stem * stem, FIELD / stem, FIELD / stem).
+        (slices, FIELD / stem, FIELD / stem, stem * stem): channels last, as convolutions want them.
     plane
-        (2 * stem * stem, ...) position of every pixel in the slice.
+        (FIELD / stem, FIELD / stem, 2 * stem * stem) position of every pixel in the slice.
     heights
         (slices,) position of every slice.
 
@@ -84,18 +84,21 @@ class Cells:
 
     def of(self, slices: Sequence[int]) -> Tensor:
         """The input of some slices, folded: see :func:`model.preprocess.fine_input` and ``UNet.features``."""
-        count, folded_in = self.tissue.shape[:2]
+        count, rows, columns, folded_in = self.tissue.shape
         seen = torch.tensor([context_slices(k, count, self.spacing_mm) for k in slices], device=self.tissue.device)
-        context = self.tissue[seen].flatten(1, 2)
         height = torch.tensor(self.heights[list(slices)], dtype=torch.float32, device=self.tissue.device)
-        size = self.plane.shape[1:]
         parts = [
-            context,
+            *(self.tissue[beside] for beside in seen.t()),
             self.candidate[list(slices)],
             self.plane.expand(len(slices), *self.plane.shape),
-            height[:, None, None, None].expand(len(slices), folded_in, *size),
+            height[:, None, None, None].expand(len(slices), rows, columns, folded_in),
         ]
-        return torch.cat([part.contiguous(memory_format=torch.channels_last) for part in parts], dim=1)
+        return torch.cat(parts, dim=-1).permute(0, 3, 1, 2)
+
+
+def _folded(images: Tensor, stem: int) -> Tensor:
+    """Space to depth (batch, channels, rows, columns), channels last: see ``pixel_unshuffle``."""
+    return F.pixel_unshuffle(images, stem).permute(0, 2, 3, 1).contiguous()
 
 
 class Labeller:
