@@ -15,6 +15,7 @@ from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 from node.dicom.framing import hang_up, tell_busy
 from node.dicom.guards import guard, prepare
+from node.dicom.lane import Store
 from node.dicom.limits import AllowedPeer, Limits
 from node.dicom.lobby import Lobby
 
@@ -36,12 +37,12 @@ class Connections:
         self._open: dict[Association, socket.socket] = {}
         self._lock = threading.Lock()
 
-    def take(self, association: Association, limits: Limits) -> None:
+    def take(self, association: Association, limits: Limits, store: Store) -> None:
         """A connection was made: set it up, and remember its socket."""
         wrapped = cast("AssociationSocket", association.dul.socket)
         with self._lock:
             self._open[association] = cast("socket.socket", wrapped.socket)
-        guard(association, limits)
+        guard(association, limits, store)
 
     def full(self, address: str, limits: Limits) -> bool:
         """Whether there are so many that another is not even looked at, of the address or in all."""

@@ -7,7 +7,6 @@ state machine or its decoders do not foresee. Here every such end is an A-ABORT,
 from __future__ import annotations
 
 import logging
-import queue
 import socket
 import threading
 import time
@@ -16,20 +15,18 @@ from functools import partial
 from typing import Any, Final, cast
 
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
-from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.transport import AssociationSocket
 
-from node.dicom.contexts import ACCEPTED_CLASSES
 from node.dicom.framing import LONGEST_REQUEST, Reason, tell_abort
+from node.dicom.lane import Store, StoreLane
 from node.dicom.limits import Limits
+from node.dicom.reactor import INVALID_PDU, News, Reactor, ToldQueue
 
 log = logging.getLogger(__name__)
 
-_STORAGE_UIDS = frozenset(sop_class.uid for sop_class in ACCEPTED_CLASSES)
 _LONGEST_COMMAND: Final = 1 << 16
 _MOST_UNANSWERED: Final = 64  # without asynchronous operations, one is what a peer may have
-_INVALID_PDU: Final = "Evt19"  # of PS3.8 table 9-10: answered by A-ABORT in every state
 _IDLE: Final = "Sta1"
 
 
@@ -42,15 +39,20 @@ def prepare(association: Association, limits: Limits) -> None:
     setattr(wrapped, "recv", partial(_receive, wrapped, limits))  # noqa: B010 - a method, on purpose
 
 
-def guard(association: Association, limits: Limits) -> None:
-    """Set up a new connection of a peer: as above, and no end that nobody hears of."""
+def guard(association: Association, limits: Limits, store: Store) -> None:
+    """Set up a new connection of a peer: as above, C-STOREs to ``store``, and no end that nobody hears of."""
     prepare(association, limits)
-    association.dimse.msg_queue = _ServedAtOnce(association)
+    news = News()
+    setattr(association, "_reactor_checkpoint", news)  # noqa: B010 - a stand-in, on purpose
+    association.dimse.msg_queue = _Unanswered(association, news)
+    association.dul.to_user_queue = ToldQueue(news)
+    reactor = Reactor(association, StoreLane(association, limits, store))
     machine = association.dul.state_machine
     # Methods of one object replaced, on purpose: the library makes these objects itself.
     for owner, name, method in (
         (association, "run", partial(_run, association)),
-        (association.dul, "run", partial(_run_network, association)),
+        (association.dul, "run", partial(_run_network, association, reactor)),
+        (association.dul, "_read_pdu_data", reactor.read),
         (machine, "do_action", partial(_act, association, machine.do_action)),
         (association.dimse, "receive_primitive", partial(_decode, association, association.dimse.receive_primitive)),
         (association, "_serve_request", partial(_serve, association, association._serve_request)),  # noqa: SLF001 - see above
@@ -73,9 +75,9 @@ def _run(association: Association) -> None:
         association.dul.kill_dul()
 
 
-def _run_network(association: Association) -> None:
+def _run_network(association: Association, reactor: Reactor) -> None:
     try:
-        threading.Thread.run(association.dul)
+        reactor.run()
     except Exception as error:  # noqa: BLE001 - of the library's state machine
         _ended("sequence of PDUs", error)
         _abort(association)
@@ -100,19 +102,19 @@ def _decode(association: Association, receive_primitive: Callable[[Any], None], 
         receive_primitive(primitive)
     except Exception as error:  # noqa: BLE001 - of the library's decoders
         _ended("message", error)
-        association.dul.event_queue.put(_INVALID_PDU)
+        association.dul.event_queue.put(INVALID_PDU)
 
 
 def _serve(association: Association, serve_request: Callable[[Any, int], None], message: object, context: int) -> None:
-    """Serve anything but a C-STORE."""
+    """Serve what does not take the lane."""
     try:
         if isinstance(message, N_EVENT_REPORT):  # for those who asked for something; we have not
-            association.dul.event_queue.put(_INVALID_PDU)
+            association.dul.event_queue.put(INVALID_PDU)
             return
         serve_request(message, context)
     except Exception as error:  # noqa: BLE001 - of the library's services
         _ended("request", error)
-        association.dul.event_queue.put(_INVALID_PDU)
+        association.dul.event_queue.put(INVALID_PDU)
 
 
 def _abort(association: Association) -> None:
@@ -121,38 +123,20 @@ def _abort(association: Association) -> None:
         tell_abort(raw, Reason.UNEXPECTED)
 
 
-class _ServedAtOnce(queue.Queue[Any]):
-    """The queue of decoded messages, where a C-STORE need not wait for the association's thread to look.
+class _Unanswered(ToldQueue):
+    """The queue of decoded messages, for the association's thread; no longer than any peer may make it."""
 
-    That thread looks once a millisecond and the network thread sends what it is given at its next look; serving from
-    the network thread saves both waits. Everything else, and whatever comes before the association is established,
-    goes the library's way.
-    """
-
-    def __init__(self, association: Association) -> None:
-        super().__init__()
+    def __init__(self, association: Association, news: News) -> None:
+        super().__init__(news)
         self._association = association
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ANN401, FBT001, FBT002 - queue's
-        """Serve a C-STORE, or queue."""
-        context_id, message = item
-        context = self._association._accepted_cx.get(context_id)  # noqa: SLF001 - the library has no other way in
-        if context is None or not self._association.is_established or not _is_storage(message):
-            if self.qsize() >= _MOST_UNANSWERED:
-                log.warning("an association is ended: it does not wait for answers")
-                self._association.dul.event_queue.put(_INVALID_PDU)
-                return
-            super().put(item, block, timeout)
+        """Queue, or end the association."""
+        if self.qsize() >= _MOST_UNANSWERED:
+            log.warning("an association is ended: it does not wait for answers")
+            self._association.dul.event_queue.put(INVALID_PDU)
             return
-        try:
-            StorageServiceClass(self._association).SCP(message, context)
-        except Exception as error:  # noqa: BLE001 - of the library; the network thread must live to tell the peer
-            log.error("a C-STORE could not be answered: %s", type(error).__name__)  # noqa: TRY400 - the text may quote data
-            self._association.abort(block=False)
-
-
-def _is_storage(message: object) -> bool:
-    return isinstance(message, C_STORE) and message.is_valid_request and message.AffectedSOPClassUID in _STORAGE_UIDS
+        super().put(item, block, timeout)
 
 
 def _receive(wrapped: AssociationSocket, limits: Limits, count: int) -> bytearray:

@@ -13,13 +13,9 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import cast
 
-from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ABORT
 
@@ -29,8 +25,10 @@ from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.doors import Doors
 from node.dicom.gate import Gate, GateRules
 from node.dicom.headers import identity_of
+from node.dicom.lane import by_event
 from node.dicom.places import Places
-from node.dicom.statuses import Status, comment_on, mismatch, status_of
+from node.dicom.statuses import Answer, Status, mismatch, status_of
+from node.dicom.store_wire import StoreCommand
 from node.domain.identity import short
 from node.domain.series import Peer
 
@@ -186,13 +184,13 @@ class Listener:
     def _bound(self) -> Doors:
         config, limits = self._config, self._config.limits
         handlers: list[evt.EventHandlerType] = [
-            (evt.EVT_CONN_OPEN, lambda event: self._connections.take(event.assoc, limits)),
+            (evt.EVT_CONN_OPEN, lambda event: self._connections.take(event.assoc, limits, self._store)),
             (evt.EVT_REQUESTED, self._admit),
             (evt.EVT_ACCEPTED, self._opened),
             (evt.EVT_ACSE_RECV, self._told),
             (evt.EVT_RELEASED, lambda event: self._closed(event.assoc, Closed.RELEASED)),
             (evt.EVT_ABORTED, lambda event: self._closed(event.assoc, self._ends.get(event.assoc, Closed.LOST))),
-            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_C_STORE, lambda event: by_event(event, self._store)),
         ]
         doors = Doors(config.host, config.port, config.tls)
         doors.open(config.ae_title, limits, self._connections, handlers)
@@ -246,40 +244,34 @@ class Listener:
         except Exception:
             log.exception("the end of an association could not be handed on")
 
-    def _store(self, event: Event) -> Dataset:
+    def _store(self, association: Association, command: StoreCommand, syntax: str, data: bytes) -> Answer:
         with self._lock:
-            peer = self._peers.get(event.assoc)
-            self._storing.add(event.assoc)
+            peer = self._peers.get(association)
+            self._storing.add(association)
         try:
-            answer = self._answer(event, peer)
-            self._tally.answered(int(answer.Status))
+            answer = self._answer(command, syntax, data, peer)
+            self._tally.answered(int(answer.status))
             return answer
         finally:
             with self._lock:
-                self._storing.discard(event.assoc)
+                self._storing.discard(association)
 
-    def _answer(self, event: Event, peer: Peer | None) -> Dataset:
+    def _answer(self, command: StoreCommand, syntax: str, data: bytes, peer: Peer | None) -> Answer:
         """One call of the handler, then exception to status."""
-        message = cast("C_STORE", event.request)
-        sop_uid = str(message.AffectedSOPInstanceUID or "")
         if peer is None or self._stopping.is_set():
-            return comment_on(Status.OUT_OF_RESOURCES, "shutting down")
+            return Answer(Status.OUT_OF_RESOURCES, "shutting down")
         request = StoreRequest(
-            sop_class_uid=str(message.AffectedSOPClassUID or ""),
-            sop_uid=sop_uid,
-            transfer_syntax_uid=str(event.context.transfer_syntax),
-            peer=peer,
+            sop_class_uid=command.sop_class_uid, sop_uid=command.sop_uid, transfer_syntax_uid=syntax, peer=peer
         )
         try:
-            data = cast("BytesIO", message.DataSet).getvalue()
-            named = identity_of(data, request.transfer_syntax_uid)
-            wrong = mismatch(named, (request.sop_class_uid, request.sop_uid))
+            named = identity_of(data, syntax)
+            wrong = mismatch(named, (command.sop_class_uid, command.sop_uid))
             if wrong is not None:
                 return wrong
             self._on_store(data, request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the peer gets a status that means something
-            return status_of(error, subject=short(sop_uid))
-        return comment_on(Status.SUCCESS, "")
+            return status_of(error, subject=short(command.sop_uid))
+        return Answer(Status.SUCCESS)
 
     def _watch(self) -> None:
         """Close what ended without a word: a thread that died with its connection raises no event."""
