@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from node.domain.errors import LedgerBusy, NodeError, Refused, StorageFull
 
 _BUSY_MS = 10_000  # another process on the same file: a backup, the command line
+_TURN_SECONDS = 15.0  # with the wait for other processes well below what peers wait for an answer
 _FULL = frozenset({sqlite3.SQLITE_FULL})
 _AWAY = frozenset(
     {
@@ -60,7 +61,7 @@ class Database:
         self.observe: Callable[[str, float], None] = _nobody  # how long a transaction took, its wait included
         self._turn: AbstractContextManager[object] = contextlib.nullcontext()
         if self.is_sqlite:
-            self._turn = threading.Lock()
+            self._turn = _Turn()
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         self.engine: Engine = engine
@@ -105,6 +106,24 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+class _Turn:
+    """One thread at a time; one that waits too long is told that the ledger is busy.
+
+    Where another process holds the database, every thread would else wait out the time-outs of all before it, and a
+    peer would give up before it is told to come again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=_TURN_SECONDS):
+            raise LedgerBusy("too many wait to write to the ledger")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _nobody(_kind: str, _seconds: float) -> None:

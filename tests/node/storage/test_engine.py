@@ -87,6 +87,17 @@ def test_a_locked_database_is_busy(sqlite_ledger: Ledger, root: Path, monkeypatc
     assert fill(sqlite_ledger, 1) == 1
 
 
+def test_whoever_waits_too_long_for_the_turn_to_write_is_told(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_TURN_SECONDS", 0.05)
+    with ThreadPoolExecutor(1) as pool, sqlite_ledger._database.writing():
+        with pytest.raises(LedgerBusy, match="too many wait"):
+            pool.submit(fill, sqlite_ledger, 1).result(20)
+        assert pool.submit(sqlite_ledger.status).result(20)["instances"] == 0  # readers go on
+    assert fill(sqlite_ledger, 1) == 1
+
+
 def test_a_read_only_database_is_busy(sqlite_ledger: Ledger, root: Path) -> None:
     fill(sqlite_ledger, 1)
     with Ledger(f"sqlite:///file:{root}/ledger.sqlite?mode=ro&uri=true") as readonly:
