@@ -17,6 +17,7 @@ from node.dicom.listener import AllowedPeer, Limits, Listener, ListenerConfig
 from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
 from node.dicom.web import WebSender
+from node.domain.commitment import CommitmentRequest
 from node.domain.errors import Refused
 from node.domain.identity import hashed
 from node.domain.settlement import Disclosure
@@ -180,7 +181,11 @@ def ledger_exists(settings: Settings) -> bool:
     return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
 
 
-def listener_config(scp: ScpSettings, has_room: Callable[[], bool] = lambda: True) -> ListenerConfig:
+def listener_config(
+    scp: ScpSettings,
+    has_room: Callable[[], bool] = lambda: True,
+    on_commit: Callable[[CommitmentRequest], None] | None = None,
+) -> ListenerConfig:
     """The listener's part of the settings in its own terms. Raises SettingsError if a certificate cannot be used."""
     context = trust.scp_context(scp)
     return ListenerConfig(
@@ -194,6 +199,7 @@ def listener_config(scp: ScpSettings, has_room: Callable[[], bool] = lambda: Tru
         ),
         accept_any_called=scp.accept_any_called,
         has_room=has_room,
+        on_commit=on_commit,
         limits=Limits(
             associations=scp.maximum_associations,
             per_address=scp.maximum_per_address,

@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as NoJson
 
+from node.commitment_settings import CommitmentSettings
 from node.destination_settings import Destination
 from node.domain.policy import Policy, SeriesPolicy
 from node.domain.tiers import Limits
@@ -132,6 +133,7 @@ class Settings(BaseSettings):
     hl7: Hl7Settings = Hl7Settings()
     fhir: FhirSettings = FhirSettings()
     destinations: tuple[Destination, ...] = ()
+    commitment: CommitmentSettings = CommitmentSettings()
     notify: NotifySettings = NotifySettings()
     outcome: OutcomeSettings = OutcomeSettings()
     retention: RetentionSettings = RetentionSettings()

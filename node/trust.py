@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from node.commitment_settings import CommitmentPeer
 from node.destination_settings import Destination
 from node.dicom.certificates import state
 from node.dicom.tls import OwnCertificate, client_context, server_context
@@ -52,15 +53,23 @@ def page_context(web: WebSettings) -> ssl.SSLContext | None:
         raise SettingsError(f"web.tls: {error}") from None
 
 
-def peer_tls(destination: Destination) -> PeerTls | None:
-    """TLS towards a destination; None if it gets none. Raises SettingsError if a file cannot be used."""
+def peer_tls(destination: Destination | CommitmentPeer) -> PeerTls | None:
+    """TLS towards a destination, or towards who asks for storage commitment; None if it gets none.
+
+    Raises
+    ------
+    SettingsError
+        If a file cannot be used.
+
+    """
     tls = destination.tls
     if not tls.enabled:
         return None
     try:
         context = client_context(tls.authority, own_certificate(tls), check_name=tls.verify_name)
     except ValueError as error:
-        raise SettingsError(f"destination {destination.name}, tls: {error}") from None
+        kind = "destination" if isinstance(destination, Destination) else "commitment.peers,"
+        raise SettingsError(f"{kind} {destination.name}, tls: {error}") from None
     return PeerTls(context=context, name=tls.name or destination.host or "")
 
 
@@ -104,6 +113,10 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
         tls, name = destination.tls, f"destination {destination.name}, tls"
         found.append((name, "certificate", tls.certificate if tls.enabled else None))
         found.append((name, "authority", tls.authority if tls.enabled else None))
+    for peer in settings.commitment.peers:
+        name = f"commitment.peers, {peer.ae_title}, tls"
+        found.append((name, "certificate", peer.tls.certificate if peer.tls.enabled else None))
+        found.append((name, "authority", peer.tls.authority if peer.tls.enabled else None))
     for whose, kind, file in found:
         if file is not None:
             yield f"{whose} {kind}", file

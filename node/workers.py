@@ -10,6 +10,7 @@ from model.reader import Reader
 from node import parts
 from node.channels import notice_rules, told_tiers, way_to
 from node.destination_settings import Destination
+from node.dispatch.commitment import CommitmentWorker
 from node.dispatch.settle import Settler
 from node.dispatch.worker import AssembleWorker, DeliveryWorker, Handler, NoticeWorker, StageWorker, Worker
 from node.domain.work import Stage
@@ -18,6 +19,7 @@ from node.monitor.meters import Carrier, Meters
 from node.notify_settings import ChannelSettings
 from node.settings import Settings
 from node.stages.assemble import Assembler
+from node.stages.commit import Commitments
 from node.stages.compare import Comparer
 from node.stages.deliver import Deliverer, Transport
 from node.stages.human_objects import HumanObjects
@@ -125,6 +127,12 @@ class Staff:
             rules=notice_rules(settings),
         )
         return self._carrier(NoticeWorker, channel, notifier)
+
+    def commitment(self, commitments: Commitments) -> Worker:
+        """The thread that tells peers the results of storage commitment."""
+        return CommitmentWorker(
+            ledger=self.storage.ledger, settler=self.settler, clock=self.clock, commitments=commitments
+        )
 
     def retention(self, settings: Settings) -> Worker:
         """The thread that lets go of data."""

@@ -83,7 +83,7 @@ class _Entity(AE):
 
 
 class Caller:
-    """A way to ask one peer for associations. Holds no connection between calls; calls may come from several threads."""
+    """Asks one peer for associations. Holds no connection between calls; calls may come from several threads."""
 
     def __init__(self, ae_title: str, peer: PeerAddress, timeouts: Timeouts | None = None) -> None:
         keep_libraries_discreet()

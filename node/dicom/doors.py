@@ -14,6 +14,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from node.dicom.acceptor import BoundedServer, Connections
+from node.dicom.commitment import COMMITMENT_SYNTAXES, STORAGE_COMMITMENT
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, VERIFICATION
 from node.dicom.framing import Reason, hang_up, tell_abort, tls_arrival
 from node.dicom.limits import Limits
@@ -122,11 +123,16 @@ class Doors:
     def open(
         self, ae_title: str, limits: Limits, connections: Connections, handlers: list[evt.EventHandlerType]
     ) -> None:
-        """Bind. Raises OSError if an address cannot be bound; then none is."""
+        """Bind. Raises OSError if an address cannot be bound; then none is.
+
+        Storage commitment is offered where there is a handler for it.
+        """
+        commits = any(handler[0] is evt.EVT_N_ACTION for handler in handlers)
         try:
             for tls, port in self._wanted.items():
                 if port is not None:
-                    self._servers[tls] = self._bound(_entity(ae_title, limits), port, handlers, tls=tls)
+                    entity = _entity(ae_title, limits, commits=commits)
+                    self._servers[tls] = self._bound(entity, port, handlers, tls=tls)
         except OSError:
             for server in self._servers.values():
                 server.server_close()
@@ -168,7 +174,7 @@ class Doors:
         return cast("BoundedServer", made)
 
 
-def _entity(ae_title: str, limits: Limits) -> AE:
+def _entity(ae_title: str, limits: Limits, *, commits: bool) -> AE:
     entity = AE(ae_title=ae_title)
     entity.maximum_pdu_size = limits.pdu_bytes
     entity.acse_timeout = limits.acse_seconds
@@ -178,4 +184,6 @@ def _entity(ae_title: str, limits: Limits) -> AE:
     for sop_class in ACCEPTED_CLASSES:
         entity.add_supported_context(sop_class.uid, list(ACCEPTED_SYNTAXES))
     entity.add_supported_context(VERIFICATION)
+    if commits:
+        entity.add_supported_context(STORAGE_COMMITMENT, list(COMMITMENT_SYNTAXES))
     return entity

@@ -37,6 +37,8 @@ FAULT_POINTS: Mapping[str, str] = MappingProxyType(
         "outbox.temp-synced": "the temporary file of a made object is synced, not yet renamed",
         "outbox.renamed": "the made object has its final name, its directory is not yet synced",
         "outbox.directory-synced": "the made object is durable, no ledger row names it yet",
+        "commitment.row-uncommitted": "a request for storage commitment is written, not yet committed",
+        "commitment.row-committed": "a request for storage commitment is committed, success is not yet answered",
         "retention.mark-uncommitted": "what is let go is marked, not yet committed",
         "retention.mark-committed": "what is let go is marked, its files are all there",
         "retention.file-removed": "a file that is let go is removed, its mark is still there",

@@ -12,6 +12,7 @@ from node.storage.answers import Answers
 from node.storage.arrivals import Arrivals
 from node.storage.audit_book import AuditBook
 from node.storage.cases_book import CasesBook
+from node.storage.commitments_book import CommitmentsBook
 from node.storage.comparisons_book import ComparisonsBook
 from node.storage.decisions_book import DecisionsBook
 from node.storage.deliveries_book import DeliveriesBook
@@ -42,6 +43,7 @@ class Ledger(
     Outlook,
     DeliveriesBook,
     RetentionBook,
+    CommitmentsBook,
     TraceBook,
     Upkeep,
 ):

@@ -140,3 +140,21 @@ objects = Table(
     needed("recorded_at", UtcDateTime),
     Index(None, "series_uid", "generation"),
 )
+
+commitments = Table(  # who asked whether instances are kept, until it has been told
+    "commitments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    needed("transaction_uid", String),
+    needed("ae_title", String),
+    needed("host", String),
+    needed("instances", Text),  # JSON list of pairs: SOP class, SOP instance
+    needed("state", String),
+    needed("attempts", Integer),
+    needed("not_before", UtcDateTime),
+    needed("requested_at", UtcDateTime),
+    needed("changed_at", UtcDateTime),
+    needed("error", Text),
+    UniqueConstraint("transaction_uid", "ae_title", name="uq_commitments_asked"),
+    Index(None, "state", "not_before"),
+)
