@@ -1,4 +1,4 @@
-"""What each part of the labeller is worth: the same short training without it, tried on held-out prepared cases."""
+"""What each part of the labeller is worth: held-out cases without it, after a short training or a whole one."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ VARIANTS: Final[Mapping[str, Callable[[Aims], Aims]]] = {
     "no candidates": lambda aims: replace(aims, candidate=False),
     "no hard negatives": lambda aims: replace(aims, hard_negative=1.0),
 }
+WITHHELD: Final = ("all", "no position", "one slice", "no candidates")
+"""Those of the variants that are about what the labeller is given, which can be kept from a trained one too."""
 COLUMNS: Final = ("found", "right", "false", "LM", "LAD", "LCX", "RCA", "AV", "TA")
 
 Figures = dict[str, float]
@@ -58,6 +60,14 @@ def train_variant(
     figures = Watch(Cohort.read(run / "watched").cases, aims)(network.to(device))
     kept.write_text(json.dumps({"steps": plan.steps, "figures": figures}, indent=2) + "\n", encoding="utf-8")
     return figures
+
+
+def withhold(name: str, network: UNet, cohort: Cohort, experiment: ExperimentConfig, device: torch.device) -> Figures:
+    """Try a trained labeller on held-out cases without one of its inputs, one of :data:`WITHHELD`.
+
+    Kinder to what training left out now and then, as an augmentation, than a training without it would be.
+    """
+    return Watch(cohort.cases, VARIANTS[name](experiment.aims))(network.to(device))
 
 
 def to_markdown(results: Mapping[str, Figures]) -> str:

@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 
@@ -7,9 +8,11 @@ from typer.testing import CliRunner
 
 import train.cases
 import train.commands.prepare
-from model.bundle import CARD, MANIFEST, load_bundle
+from model.bundle import CARD, MANIFEST, load_bundle, write_bundle
+from model.labels import Territory
 from tests.plain_case import plain_case
-from train.ablation import VARIANTS
+from tests.tiny_bundle import tiny_bundle
+from train.ablation import VARIANTS, WITHHELD
 from train.baseline import BaselineReader
 from train.cli import app
 from train.config import ExperimentConfig
@@ -150,3 +153,14 @@ def test_the_ablation_goes_on_where_it_stopped(run):
     assert len(rows) == 1 + len(VARIANTS)
     shutil.rmtree(run.folder / "cases")  # nothing is trained again
     assert "no position" in run("ablate", *options)
+
+
+def test_inputs_are_kept_from_a_trained_labeller_without_training(run, tmp_path):
+    options = ("--run", run.folder, "--config", run.config, "--device", "cpu")
+    run("prepare", *options[:4])
+    write_bundle(tmp_path / "tiny", tiny_bundle(finds=Territory.LAD), "# card\n")
+    shutil.rmtree(run.folder / "cases")
+    table = run("ablate", *options, "--bundle", tmp_path / "tiny")
+    assert [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:] == [*WITHHELD]
+    with (run.folder / "ablation" / "withheld.csv").open() as file:
+        assert [row["variant"] for row in csv.DictReader(file)] == [*WITHHELD]
