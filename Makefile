@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONFIG ?= deploy/node.example.toml
 ARGS ?=
 
-.PHONY: help demo serve test check bench clean
+.PHONY: help demo serve test check bench faults clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -34,6 +34,9 @@ check: $(VENV)/.ready ## Lint, format, types, import contracts
 
 bench: $(VENV)/.ready ## Measure speed: every program in tests/benchmarks
 	@for program in tests/benchmarks/*_benchmark.py; do echo "== $$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
+
+faults: $(VENV)/.ready ## Inject every fault and print what survived; ARGS=--quick for the short list
+	@$(BIN)/python -m tests.faults.table $(ARGS)
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage demo-output

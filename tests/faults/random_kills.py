@@ -225,6 +225,12 @@ def random_kills(folder: Path, bundle: Path, load: Load) -> Found:
         return Rounds(folder, bundle, archive, load).run()
 
 
+def in_rounds(folder: Path, load: Load) -> Found:
+    """As :func:`random_kills`, with a bundle of its own."""
+    write_bundle(folder / "bundle", tiny_bundle(finds=Territory.LAD), "A card.")
+    return random_kills(folder, folder / "bundle", load)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="random_kills", description=(__doc__ or "").partition("\n")[0])
     for name, default in (("rounds", 20), ("senders", 3), ("studies", 2), ("seed", 1)):
@@ -232,9 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load = Load(**vars(parser.parse_args(arguments)))
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        bundle = Path(folder) / "bundle"
-        write_bundle(bundle, tiny_bundle(finds=Territory.LAD), "A card.")
-        found = random_kills(Path(folder), bundle, load)
+        found = in_rounds(Path(folder), load)
     sys.stdout.write(
         f"kills {found.kills}, acknowledged {found.acknowledged}, studies {found.studies}, versions {found.versions}, "
         f"sent again {found.sent_again}, lost {len(found.lost)}, wrong {len(found.wrong)}, "
