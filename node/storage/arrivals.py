@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, select, true, update
 
 from node.domain.faults import fault
 from node.domain.records import Arrival, Kept, StoredInstance
@@ -16,6 +16,16 @@ from node.storage.engine import Store
 from node.storage.facts import decode_instance, encode_instance
 from node.storage.tables import associations, instances, quarantined, senders, series
 
+# Built once: putting a statement together costs four times what it costs to run it.
+_OF_UID = instances.c.sop_uid == bindparam("of_sop")
+_FIND = select(instances).where(_OF_UID)
+_WHAT_IS_KNOWN = select(instances.c.sha256, instances.c.series_uid, instances.c.conflicted).where(_OF_UID)
+_REOPEN = (
+    update(series)
+    .where(series.c.series_uid == bindparam("of_series"))
+    .values(state=SeriesState.OPEN, last_received=bindparam("at"), last_ae_title=bindparam("by"))
+)
+
 
 class Arrivals(Store):
     """Instances as they come in."""
@@ -23,7 +33,7 @@ class Arrivals(Store):
     def find_instance(self, sop_uid: str) -> StoredInstance | None:
         """The kept instance of this UID: asked before writing, so that an identical one writes nothing."""
         with self._database.reading() as connection:
-            row = connection.execute(select(instances).where(instances.c.sop_uid == sop_uid)).first()
+            row = connection.execute(_FIND, {"of_sop": sop_uid}).first()
         return None if row is None else stored_instance(row)
 
     def add_instance(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
@@ -40,7 +50,8 @@ class Arrivals(Store):
 
         """
         row = _new_instance(instance, kept, peer, now)  # before the turn to write: it costs more than a statement
-        with self._database.writing() as connection:
+
+        def record(connection: Connection) -> Arrival:
             arrival = _known(connection, instance, kept.sha256, peer, now)
             if arrival is None:
                 arrival = _added(connection, instance, row, peer, now)
@@ -48,6 +59,9 @@ class Arrivals(Store):
                 same = instances.c.sop_uid == instance.sop_uid
                 connection.execute(update(instances).where(same).values(path=kept.path, size=kept.size))
             fault("receive.row-uncommitted")
+            return arrival
+
+        arrival = self._database.together(record)
         fault("receive.row-committed")
         return arrival
 
@@ -128,8 +142,7 @@ def stored_instance(row: Row[Any]) -> StoredInstance:
 
 def _known(connection: Connection, instance: Instance, sha256: str, peer: Peer, now: datetime) -> Arrival | None:
     """What the arrival is if its UID is known, None if it is not."""
-    columns = (instances.c.sha256, instances.c.series_uid, instances.c.conflicted)
-    row = connection.execute(select(*columns).where(instances.c.sop_uid == instance.sop_uid)).first()
+    row = connection.execute(_WHAT_IS_KNOWN, {"of_sop": instance.sop_uid}).first()
     if row is None:
         return None
     if row.sha256 == sha256 and row.series_uid == instance.series_uid:
@@ -156,12 +169,8 @@ def _keep_waiting(connection: Connection, instance: Instance, peer: Peer, now: d
 
 def _added(connection: Connection, instance: Instance, row: dict[str, Any], peer: Peer, now: datetime) -> Arrival:
     """Insert an instance whose UID was not known a moment ago; on PostgreSQL another process may be faster."""
-    reopen = (
-        update(series)
-        .where(series.c.series_uid == instance.series_uid)
-        .values(state=SeriesState.OPEN, last_received=now, last_ae_title=peer.ae_title)
-    )
-    if connection.execute(reopen).rowcount == 0:
+    reopened = connection.execute(_REOPEN, {"of_series": instance.series_uid, "at": now, "by": peer.ae_title})
+    if reopened.rowcount == 0:
         insert_once(connection, series, _new_series(instance, peer, now))
     if not insert_once(connection, instances, row):
         return _known(connection, instance, row["sha256"], peer, now) or Arrival.CONFLICT

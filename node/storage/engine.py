@@ -6,8 +6,11 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -30,6 +33,22 @@ _AWAY = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
+
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False, slots=True)
+class _Job(Generic[Result]):
+    """Something to be done in a transaction, and what came of it once that is committed."""
+
+    work: Callable[[Connection], Result]
+    results: tuple[Result, ...] = ()  # one, when it is done
+    error: Exception | None = None
+
+    def outcome(self) -> Result:
+        if self.error is not None:
+            raise self.error
+        return self.results[0]
 
 
 class Database:
@@ -60,6 +79,7 @@ class Database:
             raise Refused("the URL of the ledger's database cannot be used, or its driver is not installed") from error
         self.observe: Callable[[str, float], None] = _nobody  # how long a transaction took, its wait included
         self._turn: AbstractContextManager[object] = contextlib.nullcontext()
+        self._jobs: deque[_Job[object]] = deque()
         if self.is_sqlite:
             self._turn = _Turn()
             event.listen(engine, "connect", _prepare_sqlite)
@@ -94,6 +114,44 @@ class Database:
         """
         with self._timed("write"), self._turn, _translated(), self._writer.begin() as connection:
             yield connection
+
+    def together(self, work: Callable[[Connection], Result]) -> Result:
+        """Do ``work`` in a transaction, committed and durable when this returns; other threads may share it.
+
+        Whoever gets the turn to write does what has gathered meanwhile, and all wait for one sync of the disk instead
+        of one after the other for theirs. ``work`` must do nothing but talk to the database: it is done again, alone,
+        if a transaction that it shared has failed.
+
+        Raises
+        ------
+        LedgerBusy, StorageFull
+            As for :meth:`writing`.
+
+        """
+        if not self.is_sqlite:  # writers do not wait for each other
+            with self.writing() as connection:
+                return work(connection)
+        job = _Job(work)
+        self._jobs.append(job)
+        with self._timed("write"):
+            with self._turn:
+                if not job.results and job.error is None:
+                    self._do([self._jobs.popleft() for _ in range(len(self._jobs))])
+            return job.outcome()
+
+    def _do(self, jobs: Sequence[_Job[object]]) -> None:
+        try:
+            with _translated(), self._writer.begin() as connection:
+                results = [job.work(connection) for job in jobs]
+        except Exception as error:  # noqa: BLE001 - raised where the job came from
+            if len(jobs) == 1:
+                jobs[0].error = error
+                return
+            for job in jobs:
+                self._do([job])
+        else:
+            for job, result in zip(jobs, results, strict=True):
+                job.results = (result,)
 
     @contextlib.contextmanager
     def _timed(self, kind: str) -> Iterator[None]:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from node.domain.errors import LedgerBusy, NodeError, Refused, StorageFull
@@ -35,6 +40,71 @@ def test_every_connection_is_prepared(sqlite_ledger: Ledger, pragma: str, value:
 
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(ask, range(8))) == {value}
+
+
+def test_transactions_that_gather_are_one_and_what_fails_fails_alone(sqlite_ledger: Ledger) -> None:
+    database, began = sqlite_ledger._database, []
+    event.listen(database.engine, "begin", began.append)
+    first_has_the_turn, go = threading.Event(), threading.Event()
+
+    def slow(_: Connection) -> int:
+        first_has_the_turn.set()
+        go.wait(20)
+        return -1
+
+    def insert(number: int) -> Callable[[Connection], int]:
+        def work(connection: Connection) -> int:
+            row = (str(number), "CT01", "::1", "2026-01-01 00:00:00.000000")
+            connection.exec_driver_sql("INSERT INTO associations VALUES (?, ?, ?, ?)", row)
+            if number == 3:
+                raise ValueError("of its own")
+            return number
+
+        return work
+
+    with ThreadPoolExecutor(8) as pool:
+        held = pool.submit(database.together, slow)
+        assert first_has_the_turn.wait(20)
+        waiting = [pool.submit(database.together, insert(number)) for number in (1, 2, 4, 5)]
+        wait_for(lambda: len(database._jobs) == 4)
+        go.set()
+        assert [held.result(20), *(one.result(20) for one in waiting)] == [-1, 1, 2, 4, 5]
+        assert len(began) == 2
+        go.clear()
+        first_has_the_turn.clear()
+        held = pool.submit(database.together, slow)
+        assert first_has_the_turn.wait(20)
+        waiting = [pool.submit(database.together, insert(number)) for number in (3, 6, 5)]
+        wait_for(lambda: len(database._jobs) == 3)
+        go.set()
+        with pytest.raises(ValueError, match="of its own"):
+            waiting[0].result(20)
+        assert waiting[1].result(20) == 6
+        with pytest.raises(IntegrityError):
+            waiting[2].result(20)
+    with database.reading() as connection:
+        found = connection.exec_driver_sql("SELECT association FROM associations ORDER BY 1").scalars().all()
+    assert found == ["1", "2", "4", "5", "6"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_rows_of_many_threads_are_each_durable_before_they_are_acknowledged(sqlite_ledger: Ledger) -> None:
+    path = str(sqlite_ledger._database.url.database)
+
+    def add(number: int) -> bool:
+        sqlite_ledger.add_instance(an_instance(f"1.2.{number}"), a_file(str(number)), a_peer(), NOW)
+        with contextlib.closing(sqlite3.connect(path)) as other:  # sees what is committed, and nothing else
+            return bool(other.execute("SELECT 1 FROM instances WHERE sop_uid = ?", (f"1.2.{number}",)).fetchone())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(add, range(80)))
+    assert sqlite_ledger.status()["instances"] == 80
 
 
 def test_a_full_database_is_storage_full_and_nothing_is_half_recorded(sqlite_ledger: Ledger) -> None:
