@@ -26,11 +26,12 @@ serve: $(VENV)/.ready ## Run the node; CONFIG=FILE
 test: $(VENV)/.ready ## All tests, on two cores, and the coverage gate; ARGS=PATH for a part, without the gate
 	$(BIN)/pytest -n 2 --dist loadfile $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing:skip-covered)
 
-check: $(VENV)/.ready ## Lint, format, types, import contracts
+check: $(VENV)/.ready ## Lint, format, types, import contracts, pins, licences, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.dependency_audit
 
 bench: $(VENV)/.ready ## Measure speed: every program in tests/benchmarks
 	@for program in tests/benchmarks/*_benchmark.py; do echo "== $$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
