@@ -1,7 +1,7 @@
 """Mutated input for everything that reads what others send: ``python -m tests.benchmarks.fuzz_benchmark``.
 
 Counts crashes (any error that is not one of ours) and hangs (longer than a second of processor time, or on the network
-ten seconds of any). Each crash and hang is written to ``--keep`` with its seed; the status is 1 if there was one.
+thirty seconds of any). Each crash and hang is written to ``--keep`` with its seed; the status is 1 if there was one.
 ``--count`` inputs in all.
 """
 
@@ -40,7 +40,8 @@ from tests.reading_doors import HEAD, Said, document_of, message_of, resource_of
 
 _COUNT = 100_000
 _PARSER_SECONDS = 1.0
-_WIRE_SECONDS = 10.0
+_WIRE_SECONDS = 30.0
+_ECHO_TRIES = 3
 _WIRE_SHARE = 50  # one input of so many goes through a socket
 _LITTLE = "1.2.840.10008.1.2.1"
 _EXAMPLE = Path(__file__).parents[2] / "deploy" / "node.example.toml"
@@ -152,6 +153,20 @@ def parsers(folder: Path) -> list[Target]:
     ]
 
 
+def echoed(port: int, limits: Limits) -> None:
+    """A C-ECHO has to be answered; it is asked again where this machine was too slow for the listener's time-outs."""
+    for _ in range(_ECHO_TRIES):
+        begun = time.monotonic()
+        try:
+            echo_seconds(port)
+        except (AssertionError, OSError):
+            if time.monotonic() - begun < limits.acse_seconds:
+                raise
+        else:
+            return
+    raise RuntimeError("no C-ECHO was answered")
+
+
 @contextmanager
 def wire() -> Iterator[Target]:
     """PDU streams, each over a connection of its own to a listener that runs; then a C-ECHO."""
@@ -165,12 +180,12 @@ def wire() -> Iterator[Target]:
         read_instance(data, request.transfer_syntax_uid)
 
     def told(data: bytes) -> None:
-        with connect(listener.port) as peer, suppress(ConnectionError):
+        with connect(listener.port) as peer, suppress(OSError):  # it may have hung up already
             peer.sendall(data)
             peer.shutdown(1)
             while peer.recv(1 << 12):
                 continue
-        echo_seconds(listener.port)
+        echoed(listener.port, limits)
         if died:
             raise RuntimeError(died.pop())
 
