@@ -8,6 +8,7 @@ import typer
 
 from node import parts
 from node.commands import operate
+from node.commands.audit import audit
 from node.commands.demo import demo
 from node.commands.notify import notify
 from node.commands.outbox import outbox
@@ -44,6 +45,7 @@ for command in (
 app.add_typer(operate.db, name="db")
 app.add_typer(outbox, name="outbox")
 app.add_typer(user, name="user")
+app.add_typer(audit, name="audit")
 app.add_typer(reads, name="reads")
 app.add_typer(notify, name="notify")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
+from node.domain.audit_chain import Link, chain_faults
 from node.domain.people import GENESIS, AuditEntry, chained, detail_text
 from node.storage.columns import alone
 from node.storage.engine import Store
@@ -42,20 +43,16 @@ class AuditBook(Store):
 
         Entries cut off at the end cannot be seen from inside: keep :meth:`audit_head` elsewhere.
         """
-        faults, previous, number = [], GENESIS, 0
         with self._database.reading() as connection:
-            for row in connection.execute(select(audit).order_by(audit.c.number)):
-                number += 1
-                if row.number != number:
-                    faults.append(f"entries {number} to {row.number - 1} are missing")
-                    number = row.number
-                expected = _sha256(row.previous, row)
-                if row.previous != previous:
-                    faults.append(f"entry {row.number} does not follow the one before it")
-                if row.sha256 != expected:
-                    faults.append(f"entry {row.number} was changed")
-                previous = row.sha256
-        return tuple(faults)
+            rows = connection.execute(select(audit).order_by(audit.c.number))
+            return tuple(chain_faults(_link(row) for row in rows))
+
+    def audit_hashes(self, numbers: Collection[int]) -> dict[int, str]:
+        """The hashes of entries by number; of those that are there."""
+        query = select(audit.c.number, audit.c.sha256)
+        with self._database.reading() as connection:
+            rows = connection.execute(query)
+            return {row.number: row.sha256 for row in rows if row.number in numbers}
 
     def audit_head(self) -> tuple[int, str]:
         """Number and hash of the last entry."""
@@ -88,8 +85,11 @@ def _head(connection: Connection) -> tuple[int, str]:
     return (0, GENESIS) if row is None else (row.number, row.sha256)
 
 
-def _sha256(previous: str, row: Row[Any]) -> str:
-    return chained(previous, number=row.number, at=row.at, deed=(row.actor, row.action, row.subject), detail=row.detail)
+def _link(row: Row[Any]) -> Link:
+    found = chained(
+        row.previous, number=row.number, at=row.at, deed=(row.actor, row.action, row.subject), detail=row.detail
+    )
+    return Link(number=row.number, previous=row.previous, sha256=row.sha256, found=found)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -13,16 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from node.domain.people import AuditEntry
-from node.storage.ledger import Ledger
 from node.web.auth import Admin
 from node.web.house import house_of
 from node.web.paging import Paging
 from node.web.rendering import render
 from node.web.trail import Action, record
+from node.web.trail_csv import table_of
 
 router = APIRouter(prefix="/audit")
 _ROWS: Final = 100
-_BATCH: Final = 1000
 _Words = Annotated[str, Query(max_length=200)]
 
 
@@ -55,44 +50,9 @@ def trail(
 def export(request: Request, visitor: Admin, actor: _Words = "", subject: _Words = "") -> Response:
     """All of it, or what the filter leaves, with the hashes: whoever has it can check the chain."""
     record(request, visitor.name, Action.AUDIT_EXPORTED, of_whom=actor or None, of_what=subject or None)
-    rows = _rows(house_of(request).ledger, actor.strip(), subject.strip())
+    rows = table_of(house_of(request).ledger, actor=actor.strip(), subject=subject.strip())
     headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
     return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _rows(ledger: Ledger, actor: str, subject: str) -> Iterator[str]:
-    """CSV in batches. Entries are numbered and only added: each batch ends where the next begins."""
-    yield _line(("number", "at", "actor", "action", "subject", "detail", "previous", "sha256"))
-    last, offset = None, 0
-    while batch := ledger.audit_entries(actor=actor, subject=subject, limit=_BATCH, offset=offset):
-        offset += len(batch)
-        for entry in batch:
-            if last is not None and entry.number >= last:
-                continue  # entries added meanwhile push the older ones into the next batch again
-            last = entry.number
-            yield _line(
-                (
-                    entry.number,
-                    entry.at.isoformat(),
-                    _cell(entry.actor),
-                    entry.action,
-                    _cell(entry.subject),
-                    json.dumps(dict(entry.detail)),
-                    entry.previous,
-                    entry.sha256,
-                )
-            )
-
-
-def _line(values: tuple[object, ...]) -> str:
-    target = io.StringIO()
-    csv.writer(target).writerow(values)
-    return target.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: what stands here may have been typed into the log-in."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
 
 
 def _words(entry: AuditEntry) -> str:
