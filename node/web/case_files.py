@@ -47,12 +47,18 @@ def subject_of(number: int) -> str:
     return f"case:{number}"
 
 
-def open_case(request: Request, visitor: Visitor, number: int) -> CaseFile:
-    """The case of this number. Raises HTTPException 404 if there is none."""
-    house = house_of(request)
-    case = house.ledger.case(number)
+def case_numbered(house: House, number: int) -> Case:
+    """The case of a number that somebody typed, however long. Raises HTTPException 404 if there is none."""
+    case = house.ledger.case(number) if 0 < number < 1 << 31 else None
     if case is None:
         raise HTTPException(404, "There is no case of this number.")
+    return case
+
+
+def open_case(request: Request, visitor: Visitor, number: int) -> CaseFile:
+    """The case of this number, for a visitor. Raises HTTPException 404 if there is none."""
+    house = house_of(request)
+    case = case_numbered(house, number)
     blind = bool(withheld(house.ledger, visitor, (case.row,)))
     return CaseFile(
         case=case,

@@ -1,13 +1,17 @@
-"""Small matters of pages and forms: where to go next, and notices that survive the way there."""
+"""Small matters of pages and forms: days that were typed, where to go next, and notices that survive the way there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from starlette.responses import RedirectResponse
 
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 2999
+"""Between them a day has neighbours and a midnight in every time zone."""
 NOTICES: Final[Mapping[str, str]] = {
     "password-changed": "Your password was changed. Other sessions of yours have ended.",
     "user-changed": "The user was changed; their sessions have ended.",
@@ -21,6 +25,15 @@ def local(path: str) -> str:
     parts = urlsplit(path.replace("\\", "/"))
     fine = path.startswith("/") and not path.startswith("//") and not parts.netloc and not parts.scheme
     return path if fine and "\\" not in path and path.isprintable() else "/"
+
+
+def day_of(text: str) -> date | None:
+    """The day that an address names; None for what is none, or lies where no calendar of ours reaches."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if _FIRST_YEAR <= day.year <= _LAST_YEAR else None
 
 
 def go(path: str, *, notice: str = "") -> RedirectResponse:

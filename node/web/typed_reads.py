@@ -24,7 +24,7 @@ class ReadForm(BaseModel):
     """What the form sends, all of it text as it was typed. ``version`` makes sending it twice the same read."""
 
     study_uid: str = Field(default="", max_length=64)
-    version: int = Field(default=1, ge=1)
+    version: int = Field(default=1, ge=1, lt=1 << 31)
     reader: str = Field(default="", max_length=256)
     read_at: str = Field(default="", max_length=40)
     status: str = Field(default="final", max_length=20)

@@ -20,7 +20,7 @@ from node.web.accounts import Visitor
 from node.web.api.bodies import as_body, body_of
 from node.web.api.examples import DECISION
 from node.web.auth import Reviewer, Viewer
-from node.web.case_files import person, subject_of
+from node.web.case_files import case_numbered, person, subject_of
 from node.web.house import House, house_of
 from node.web.trail import Action, record
 from node.web.veil import order_for, veiled, withheld
@@ -34,7 +34,7 @@ class DecisionIn(BaseModel):
     """A decision, or the withdrawal of one. ``version`` is the one it would be: one more than there are."""
 
     model_config = ConfigDict(extra="forbid")
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, lt=1 << 31)
     outcome: ReviewOutcome | None = None
     radpeer: Radpeer | None = None
     comment: str = Field(default="", max_length=LONGEST_COMMENT)
@@ -130,7 +130,7 @@ def listed(
 def detail(request: Request, visitor: Viewer, number: int) -> CaseDetail:
     """One case; without scores where the user is still to review it blind."""
     house = house_of(request)
-    case = _case(house, number)
+    case = case_numbered(house, number)
     hidden = bool(withheld(house.ledger, visitor, (case.row,)))
     record(request, visitor.name, Action.CASE_VIEWED, subject_of(number), blind=hidden)
     return _blind_detail(case) if hidden else _detail(house, visitor, case)
@@ -140,7 +140,7 @@ def detail(request: Request, visitor: Viewer, number: int) -> CaseDetail:
 def reveal(request: Request, visitor: Reviewer, number: int) -> CaseDetail:
     """Say which read is whose, once and for good; what the user decides from then on was not decided blind."""
     house = house_of(request)
-    case = _case(house, number)
+    case = case_numbered(house, number)
     record(request, visitor.name, Action.CASE_VIEWED, subject_of(number), blind=False)
     return _detail(house, visitor, case)
 
@@ -156,7 +156,7 @@ def decide(
 ) -> CaseDetail:
     """Record the next version of the decision on a case, or of its withdrawal."""
     house = house_of(request)
-    case = _case(house, number)
+    case = case_numbered(house, number)
     sent = _parsed(body)
     if not case.latest:
         raise HTTPException(409, "The reads of this study were compared anew in the meantime: decide on that.")
@@ -179,7 +179,7 @@ def decide(
     except Refused as refusal:
         raced = len(house.ledger.decisions(number)) >= sent.version
         raise HTTPException(409 if raced else 422, f"{refusal}.".capitalize()) from refusal
-    return _detail(house, visitor, _case(house, number))
+    return _detail(house, visitor, case_numbered(house, number))
 
 
 def _parsed(body: bytes) -> DecisionIn:
@@ -188,13 +188,6 @@ def _parsed(body: bytes) -> DecisionIn:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()]
         raise HTTPException(422, "; ".join(faults[:20])) from error
-
-
-def _case(house: House, number: int) -> Case:
-    found = house.ledger.case(number) if 0 < number < 1 << 31 else None
-    if found is None:
-        raise HTTPException(404, "There is no case of this number.")
-    return found
 
 
 def _detail(house: House, visitor: Visitor, case: Case) -> CaseDetail:

@@ -37,7 +37,7 @@ _NOTICES: Final[Mapping[str, str]] = {
 class DecisionForm(BaseModel):
     """What the form for a decision sends. ``version`` is the one that this decision would be."""
 
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, lt=1 << 31)
     outcome: str = Field(default="", max_length=40)
     radpeer: str = Field(default="", max_length=4)
     comment: str = Field(default="", max_length=4 * LONGEST_COMMENT)
@@ -46,7 +46,7 @@ class DecisionForm(BaseModel):
 class WithdrawalForm(BaseModel):
     """What the form for undoing a decision sends."""
 
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, lt=1 << 31)
     comment: str = Field(default="", max_length=4 * LONGEST_COMMENT)
     sure: bool = False
 

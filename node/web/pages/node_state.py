@@ -67,7 +67,7 @@ def state(
 
 
 @router.post("/retry")
-def retry(request: Request, visitor: Admin, work: Annotated[int | None, Form()] = None) -> Response:
+def retry(request: Request, visitor: Admin, work: Annotated[int | None, Form(ge=1, lt=1 << 31)] = None) -> Response:
     """Put one dead letter back into the queue, or all of them."""
     house = house_of(request)
     changed = house.ledger.revive(house.clock(), None if work is None else (work,))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from node.domain.errors import NodeError, Permanent
 from node.web.auth import Viewer
-from node.web.case_files import open_case, scan_of
+from node.web.case_files import case_numbered, open_case, scan_of
 from node.web.house import house_of
 from node.web.slices import layers_of, slice_bytes, viewer_document
 
@@ -38,9 +38,7 @@ def facts(request: Request, visitor: Viewer, number: int) -> Response:
 def one_slice(request: Request, visitor: Viewer, number: int, index: int) -> Response:  # noqa: ARG001 - asks for the role
     """One slice as int16, little endian. Under the scan's version it never changes, so the browser may keep it."""
     house = house_of(request)
-    case = house.ledger.case(number)
-    if case is None:
-        raise HTTPException(404)
+    case = case_numbered(house, number)
     try:
         scan = house.services.scans.get(scan_of(case))
         data = slice_bytes(scan, index)

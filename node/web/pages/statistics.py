@@ -27,6 +27,7 @@ from node.web.auth import Viewer
 from node.web.charts.agreement import bland_altman, bland_altman_roots, confusion_matrix
 from node.web.charts.courses import cusum_chart, flag_rates, input_charts, zero_rates
 from node.web.charts.drawing import Chart
+from node.web.forms import day_of
 from node.web.house import house_of
 from node.web.input_drift import input_drift
 from node.web.rendering import render
@@ -86,8 +87,8 @@ def wanted(
     """What the address asks for; an empty field, as browsers send it, says nothing."""
     return Wanted(
         span=span if span in SPANS else "year",
-        since=_date(since),
-        until=_date(until),
+        since=day_of(since),
+        until=day_of(until),
         scanner=scanner,
         model_version=model,
         by=Period(by) if by in set(Period) else None,
@@ -218,10 +219,3 @@ def _cell(text: str) -> str:
 
 def _midnight(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day, time()).astimezone()
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

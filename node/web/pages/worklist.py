@@ -16,6 +16,7 @@ from node.domain.review import ReviewOutcome
 from node.domain.tiers import Tier
 from node.web.accounts import Visitor
 from node.web.auth import Viewer
+from node.web.forms import day_of
 from node.web.house import house_of
 from node.web.paging import Paging, address, notice_of
 from node.web.rendering import render
@@ -115,7 +116,7 @@ def asked(
     scanner: _Word = "",
 ) -> Asked:
     """What the address asks for; an empty date field, as browsers send it, says nothing."""
-    return Asked(q=q.strip(), show=show, state=state, since=_date(since), until=_date(until), scanner=scanner)
+    return Asked(q=q.strip(), show=show, state=state, since=day_of(since), until=day_of(until), scanner=scanner)
 
 
 @router.get("/")
@@ -209,10 +210,3 @@ def _short(reasons: tuple[str, ...]) -> tuple[str, str]:
         chosen = why if region == "CAC" else f"{region}: {why}"
     more = f" (+{len(reasons) - 1})" if len(reasons) > 1 else ""
     return f"{chosen}{more}", "; ".join(reasons)
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
