@@ -34,12 +34,19 @@ class RetentionSettings(Part):
     await_read: bool = Field(
         default=True, description="Keep a scan until a human read of it was compared; `false` where none are fed in."
     )
+    await_read_days: Days | None = Field(
+        default=None,
+        description="No longer than so many days; then a scan goes as if read, but never undelivered or flagged. "
+        "Empty: for ever.",
+    )
     hour: int = Field(default=3, ge=0, le=23, description="Hour of the day, in `reads.zone`, at which data goes.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.answers_days is not None and (self.images_days is None or self.answers_days < self.images_days):
             raise ValueError("answers_days cannot be shorter than images_days: answers are kept as long as images")
+        if self.await_read_days is not None and not self.await_read:
+            raise ValueError("await_read_days belongs to await_read = true")
         return self
 
     def rule(self) -> RetentionRule:
@@ -50,6 +57,7 @@ class RetentionSettings(Part):
             reads=_span(self.reads_days),
             free_bytes=int(self.free_gib * _GIB),
             awaits_read=self.await_read,
+            read_wait=_span(self.await_read_days),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol, Self
 
 from node import parts
@@ -12,6 +13,7 @@ from node.dicom.listener import Listener
 from node.monitor.meters import Meters
 from node.monitor.sampler import Asked, Sampler
 from node.monitor.silent_scanners import SilentScanners
+from node.monitor.space import SpaceWatch
 from node.monitor.watch import Watch
 from node.settings import Settings
 from node.storage.ledger import Ledger
@@ -41,12 +43,16 @@ class Watching:
     """
 
     def __init__(self, settings: Settings, ledger: Ledger, meters: Meters, clock: parts.Clock, node: Running) -> None:
-        monitor = settings.monitor
+        monitor, reserve = settings.monitor, int(settings.storage.reserve_gib * _GIB)
+        self._space = SpaceWatch(
+            ledger, meters, clock, settings.retention.rule(), lambda: _free(settings.storage.root) - reserve
+        )
         asked = Asked(
             listening=lambda: hasattr(node, "listener") and node.listener.listening,
             model=lambda: node.reads,
-            free=lambda: shutil.disk_usage(settings.storage.root).free,
-            reserve=int(settings.storage.reserve_gib * _GIB),
+            free=lambda: _free(settings.storage.root),
+            reserve=reserve,
+            space=self._space.warning,
             associations=lambda: node.listener.open_associations if hasattr(node, "listener") else 0,
         )
         told = settings.notify.channels if monitor.silence and monitor.silence_notices else ()
@@ -64,6 +70,7 @@ class Watching:
             exposition=meters.exposition,
             readiness=self._sampler.readiness,
             silences=lambda: self._silent.found,
+            space=lambda: self._space.found,
             allow=monitor.allow,
         )
 
@@ -71,8 +78,13 @@ class Watching:
         """Begin to look."""
         self._held.enter_context(self._sampler)
         self._held.enter_context(self._silent)
+        self._held.enter_context(self._space)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
         self._held.close()
+
+
+def _free(root: Path) -> int:
+    return shutil.disk_usage(root).free

@@ -69,6 +69,8 @@ class RetentionRule:
         Where less than this is free, images that nobody needs go before their time, the oldest first; 0 never.
     awaits_read
         Whether a scan stays until a human read of it was compared.
+    read_wait
+        For how long at most; None for ever. What is not delivered, or belongs to a flagged case, stays all the same.
 
     """
 
@@ -77,11 +79,12 @@ class RetentionRule:
     reads: timedelta | None = None
     free_bytes: int = 0
     awaits_read: bool = True
+    read_wait: timedelta | None = None
 
-    @property
-    def ignored(self) -> frozenset[Hold]:
-        """Holds that do not count at this site."""
-        return frozenset() if self.awaits_read else frozenset((Hold.NO_READ,))
+    def ignored(self, since: datetime, now: datetime) -> frozenset[Hold]:
+        """Holds that do not count at this site for what came in then."""
+        waited = self.read_wait is not None and now - since >= self.read_wait
+        return frozenset() if self.awaits_read and not waited else frozenset((Hold.NO_READ,))
 
     def longest(self, goods: Goods) -> timedelta | None:
         """How long these goods are kept; None for ever."""
@@ -125,7 +128,7 @@ def judge(
 
 
 def _by_age(candidate: Candidate, rule: RetentionRule, now: datetime) -> Judged:
-    needed = set(candidate.holds - rule.ignored)
+    needed = set(candidate.holds - rule.ignored(candidate.since, now))
     longest = rule.longest(candidate.goods)
     if longest is None:
         needed.add(Hold.FOR_EVER)

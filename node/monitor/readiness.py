@@ -24,6 +24,8 @@ class Seen:
         Bytes of the disk that the storage lies on; None: it could not be asked.
     model
         Whether a model is loaded.
+    space
+        What is to be known of the room on the disk in days to come; "" where there is nothing.
 
     """
 
@@ -32,13 +34,18 @@ class Seen:
     free: int | None
     reserve: int
     model: bool
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """For each thing that is needed, why it is missing; "" where it is there."""
+    """For each thing that is needed, why it is missing; "" where it is there.
+
+    ``warnings`` are of what will be missing some day; the node is ready all the same.
+    """
 
     checks: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -54,7 +61,8 @@ def readiness_of(seen: Seen) -> Readiness:
             "ledger": _ledger(seen.ledger_age),
             "disk": _disk(seen.free, seen.reserve),
             "model": "" if seen.model else "the model is not loaded yet",
-        }
+        },
+        warnings=(seen.space,) if seen.space else (),
     )
 
 

@@ -37,6 +37,8 @@ class Asked:
         Free bytes of the disk; how many are held in reserve.
     associations
         How many are open.
+    space
+        What is to be known of the room in days to come; "" where there is nothing.
 
     """
 
@@ -45,6 +47,7 @@ class Asked:
     free: Callable[[], int]
     reserve: int
     associations: Callable[[], int]
+    space: Callable[[], str] = lambda: ""
 
 
 class Sampler:
@@ -85,6 +88,7 @@ class Sampler:
                 free=self._free,
                 reserve=self._node.reserve,
                 model=self._node.model(),
+                space=self._node.space(),
             )
         )
 

@@ -8,9 +8,14 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from node.domain.silence import Silence
+from node.domain.space import Outlook
 from node.monitor.readiness import Readiness
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+def _unseen() -> Outlook | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,8 @@ class Watch:
         Whether the node is ready.
     silences
         Scanners that are silent for longer than is usual for them.
+    space
+        How the room on the disk goes; None: not seen yet.
     allow
         Addresses and networks that may ask.
 
@@ -33,6 +40,7 @@ class Watch:
     exposition: Callable[[], bytes]
     readiness: Callable[[], Readiness]
     silences: Callable[[], Sequence[Silence]]
+    space: Callable[[], Outlook | None] = _unseen
     allow: tuple[str, ...] = LOOPBACK
 
 

@@ -51,8 +51,7 @@ class Retainer:
 
     def plan(self, now: datetime, *, by_age: bool = True) -> tuple[Judged, ...]:
         """What would go, and why the rest stays; changes nothing. ``by_age`` False: only what makes room goes."""
-        rule = self._rule if by_age else replace(self._rule, images=None, answers=None, reads=None)
-        return judge(self._storage.ledger.candidates(), rule, now=now, free_bytes=self._free())
+        return judge(self._storage.ledger.candidates(), self._rule_by(by_age), now=now, free_bytes=self._free())
 
     @property
     def keeps_everything(self) -> bool:
@@ -83,12 +82,13 @@ class Retainer:
             The ledger does not take it now; what was marked is taken up by the next run.
 
         """
-        files, gone = self.take_up(), Counter[Goods]()
+        files, gone, rule = self.take_up(), Counter[Goods](), self._rule_by(by_age)
         for one in self.plan(now, by_age=by_age):
             if not proceed():
                 break
-            if one.goes and self._storage.ledger.let_go(one.candidate, now, self._rule.ignored):
-                gone[one.candidate.goods] += 1
+            what = one.candidate
+            if one.goes and self._storage.ledger.let_go(what, now, rule.ignored(what.since, now)):
+                gone[what.goods] += 1
                 files += self.take_up()
         done = LetGo(images=gone[Goods.IMAGES], answers=gone[Goods.ANSWERS], reads=gone[Goods.READS], files=files)
         if by_clock or done.anything:
@@ -96,6 +96,11 @@ class Retainer:
             _log.info("retention", **said)
             self._storage.ledger.add_audit("retention", RUN, "storage", now, said)
         return done
+
+    def _rule_by(self, by_age: bool) -> RetentionRule:  # noqa: FBT001 - as in plan and run
+        if by_age:
+            return self._rule
+        return replace(self._rule, images=None, answers=None, reads=None, read_wait=None)
 
     def take_up(self) -> int:
         """Remove the files that are marked, also by a run that was killed; how many marks there were."""

@@ -38,7 +38,8 @@ async def ready(request: Request) -> Response:
     watch = _watch(request)
     found = _NOWHERE if watch is None else watch.readiness()
     checks = {name: {"ok": not reason, "reason": reason} for name, reason in found.checks.items()}
-    return JSONResponse({"ready": found.ready, "checks": checks}, 200 if found.ready else 503)
+    said = {"ready": found.ready, "checks": checks, "warnings": list(found.warnings)}
+    return JSONResponse(said, 200 if found.ready else 503)
 
 
 async def metrics(request: Request) -> Response:

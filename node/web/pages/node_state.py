@@ -128,6 +128,7 @@ def _page(
         "destinations": _destinations(house, Stage.DELIVER, house.services.destinations()),
         "channels": _destinations(house, Stage.NOTIFY, house.services.channels),
         "room": house.services.room() if house.services.room else None,
+        "space": None if house.services.watch is None else house.services.watch.space(),
         "settings_read": house.services.settings_read(),
         "senders": house.ledger.last_by_sender(),
         "model": house.services.model(),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,19 @@ def test_where_no_reads_are_fed_in_none_is_waited_for() -> None:
         assert judge([one], rule, now=NOW, free_bytes=0)[0].goes is goes
 
 
+@pytest.mark.parametrize("age", [89, 90])
+def test_a_read_is_waited_for_no_longer_than_the_site_wants(age: float) -> None:
+    goes = age == 90
+    rule = RetentionRule(images=timedelta(days=30), read_wait=timedelta(days=90))
+    held = [a_candidate(age, Goods.IMAGES, 1, Hold.NO_READ, hold) for hold in NEEDED if hold is not Hold.NO_READ]
+    alone = a_candidate(age, Goods.IMAGES, 2, Hold.NO_READ)
+    judged = judge([alone, *held], rule, now=NOW, free_bytes=0)
+    assert [one.goes for one in judged if one.candidate == alone] == [goes]
+    assert not any(one.goes for one in judged if one.candidate != alone)
+    only_room = replace(rule, images=None, free_bytes=1)
+    assert judge([alone], only_room, now=NOW, free_bytes=0)[0].goes is goes
+
+
 def test_for_room_the_oldest_images_go_first_and_no_more_than_needed() -> None:
     young = [a_candidate(age) for age in (1, 3, 2)]
     needed = a_candidate(9, Goods.IMAGES, 100, Hold.UNREVIEWED)
@@ -85,6 +99,7 @@ def test_what_has_had_its_time_makes_room_first() -> None:
         reads=st.none() | st.just(timedelta(days=90)),
         free_bytes=st.integers(0, 5000),
         awaits_read=st.booleans(),
+        read_wait=st.none() | st.floats(1, 60).map(lambda days: timedelta(days=days)),
     ),
     st.integers(0, 5000),
 )
@@ -93,7 +108,7 @@ def test_nothing_that_is_needed_ever_goes(candidates: list[Candidate], rule: Ret
     assert len(judged) == len(candidates)
     for one in judged:
         if one.goes:
-            assert not one.candidate.holds - rule.ignored
+            assert not one.candidate.holds - rule.ignored(one.candidate.since, NOW)
             assert one.for_room or NOW - one.candidate.since >= rule.longest(one.candidate.goods)
     for_room = [one for one in judged if one.for_room]
     if for_room:  # without the last of them there would be too little

@@ -20,7 +20,7 @@ from tests.web_site import WebSite
 def watched(site: WebSite, reason: str = "", allow: tuple[str, ...] = ("127.0.0.1",)):
     watch = Watch(
         exposition=lambda: b"x 1\n",
-        readiness=lambda: Readiness(checks={"ledger": reason, "disk": ""}),
+        readiness=lambda: Readiness(checks={"ledger": reason, "disk": ""}, warnings=("full some day",)),
         silences=lambda: (),
         allow=allow,
     )
@@ -36,6 +36,7 @@ def test_what_is_missing_is_said_with_503(site: WebSite):
         assert answer.json() == {
             "ready": True,
             "checks": {"ledger": {"ok": True, "reason": ""}, "disk": {"ok": True, "reason": ""}},
+            "warnings": ["full some day"],
         }
     with watched(site, "away") as server:
         answer = httpx2.get(f"{server.address}readyz")
