@@ -13,11 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from node.domain.errors import Refused
+from node.web.connections import AT_ONCE, PatientProtocol
 from node.web_settings import WebSettings
 
 _GRACE_SECONDS: Final = 2.0
 _START_SECONDS: Final = 10.0
-_AT_ONCE: Final = 200
 
 
 class PageServer:
@@ -52,7 +52,8 @@ class PageServer:
                 ssl_context_factory=own_tls,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=list(settings.trusted_proxies),
-                limit_concurrency=_AT_ONCE,
+                http=PatientProtocol,
+                limit_concurrency=AT_ONCE,
                 timeout_graceful_shutdown=int(_GRACE_SECONDS),
             )
         )
