@@ -132,7 +132,7 @@ class Rounds:
         return threads
 
     def _round(self, number: int) -> None:
-        served = Served(self._config, self._folder / f"life-{number}.log")
+        served = Served(self._config, self._folder / f"life-{number}.log", forked=True)
         missing = sum(len(one.study.images) - len(one.kept) for one in self._pushed)
         at, delay = self._random.randint(1, missing), self._random.uniform(0.0, LONGEST_DELAY)
         try:
@@ -168,7 +168,7 @@ class Rounds:
                         self.found.lost.append(f"{when}: {uid} is not what was sent")
 
     def _last_life(self) -> None:
-        served = Served(self._config, self._folder / "last-life.log")
+        served = Served(self._config, self._folder / "last-life.log", forked=True)
         try:
             served.wait_ready(PATIENCE)
             for thread in self._push():

@@ -26,8 +26,8 @@ POINTS = [
     *(
         f"{name}:{_LATER.get(name, _LATER.get(name.split('.')[0], 1))}"
         for name in FAULT_POINTS
-        # no human read comes in here, nobody decides, and nothing is old enough to go
-        if not name.startswith(("intake.", "write-back.", "notify.", "retention."))
+        # no human read comes in here, nobody decides or asks for commitment, and nothing is old enough to go
+        if not name.startswith(("intake.", "write-back.", "notify.", "retention.", "commitment."))
     ),
     "outbox.renamed:4",  # while publishing: the first two are files of the reading
     "outbox.directory-synced:5",
@@ -59,7 +59,7 @@ def live(folder: Path, bundle: Path, fault: str | None) -> Lives:
             reader={"bundle": str(bundle)},
         )
         if fault is not None:
-            first = Served(config, folder / "first.log", fault)
+            first = Served(config, folder / "first.log", fault, forked=True)
             try:
                 first.wait_ready()
                 outcomes = scanner(port).send(items)

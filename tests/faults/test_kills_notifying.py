@@ -53,7 +53,7 @@ def live(folder: Path, bundle: Path, fault: str) -> Lived:
         config = write_config(folder, scp={"port": port}, series={"quiet_seconds": 3.0}, reader={"bundle": str(bundle)})
         text = config.read_text(encoding="utf-8") + CHANNELS.format(mail=mail.port, hook=hook.url)
         config.write_text(text, encoding="utf-8")
-        first = Served(config, folder / "first.log", fault)
+        first = Served(config, folder / "first.log", fault, forked=True)
         try:
             first.wait_ready(240)
             scanner(port).send(items_of([*study.images, a_report(study.images[0], 0.0)]))

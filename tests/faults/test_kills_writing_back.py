@@ -73,7 +73,7 @@ def live(folder: Path, bundle: Path, fault: str) -> Told:
             reader={"bundle": str(bundle)},
         )
         settings = Settings.load(config, {})
-        first = Served(config, folder / "first.log", fault)
+        first = Served(config, folder / "first.log", fault, forked=True)
         try:
             first.wait_ready()
             scanner(port).send(items_of([*study.images, a_report(study.images[0], 0.0)]))

@@ -128,7 +128,7 @@ def live(folder: Path, bundle: Path, name: str) -> Lived:
     with Archive(folder / "archive") as archive:
         life = Life(folder, bundle, archive)
         ended, said = killed_command(life, point) if scene == "command" else killed_node(life, steps_of(scene), point)
-        second = Served(life.config, folder / "second.log")
+        second = Served(life.config, folder / "second.log", forked=True)
         try:
             second.wait_ready(PATIENCE)
             if scene == "command":
@@ -147,7 +147,7 @@ def live(folder: Path, bundle: Path, name: str) -> Lived:
 
 
 def killed_node(life: Life, steps: Sequence[str], point: str) -> tuple[int, str]:
-    first = Served(life.config, life.folder / "first.log", point)
+    first = Served(life.config, life.folder / "first.log", point, forked=True)
     try:
         first.wait_ready(PATIENCE)
         for what in steps:
@@ -168,7 +168,7 @@ def compared_with_nothing(life: Life) -> bool:
 def killed_command(life: Life, point: str) -> tuple[int, str]:
     """`reads import` beside a node that runs; the node ends in good order afterwards."""
     (life.folder / "reads.csv").write_bytes(life.table())
-    first = Served(life.config, life.folder / "first.log")
+    first = Served(life.config, life.folder / "first.log", forked=True)
     try:
         first.wait_ready(PATIENCE)
         ended = run_command(life.config, life.folder / "reads.csv", point)
@@ -222,7 +222,7 @@ def test_an_undisturbed_life_has_nothing_to_repeat(tmp_path: Path, bundle: Path)
     """The control: the same scene without a fault, ended by a signal; nothing is sent twice."""
     with Archive(tmp_path / "archive") as archive:
         life = Life(tmp_path, bundle, archive)
-        served = Served(life.config, tmp_path / "log")
+        served = Served(life.config, tmp_path / "log", forked=True)
         try:
             served.wait_ready(PATIENCE)
             for what in ("message", "report", "scan"):

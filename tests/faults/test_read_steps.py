@@ -6,16 +6,13 @@ nodes are killed in ``test_read_kills``.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from node.domain.faults import FAULT_POINTS, VARIABLE
+from node.domain.faults import FAULT_POINTS
 from node.domain.read_history import ReadState
 from node.domain.tiers import Tier
 from node.domain.work import Stage, WorkState
@@ -23,9 +20,8 @@ from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
 from node.storage.originals import Originals
 from tests.faults.reads_program import MESSAGE, OTHER, SERIES, STUDY
+from tests.forked import Forked, environment
 
-REPOSITORY = Path(__file__).parents[2]
-PROGRAM = Path(__file__).with_name("reads_program.py")
 INTAKE = tuple(name for name in FAULT_POINTS if name.startswith("intake."))
 COMPARE = tuple(name for name in FAULT_POINTS if name.startswith("compare."))
 RELEASE = ("deliver.before-commit", "deliver.after-commit")
@@ -45,14 +41,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(root: Path, first: str, fault: str | None) -> tuple[int, list[str]]:
-    environ = {key: value for key, value in os.environ.items() if key != VARIABLE} | {"PYTHONPATH": str(REPOSITORY)}
-    if fault is not None:
-        environ[VARIABLE] = fault
-    done = subprocess.run(
-        [sys.executable, PROGRAM, root, first], env=environ, capture_output=True, text=True, check=False, timeout=250
+    said, complained = (root.with_name(f"{root.name}-{one}") for one in ("said", "complained"))
+    for one in (said, complained):
+        one.unlink(missing_ok=True)
+    program = Forked(
+        "tests.faults.reads_program:main",
+        (root, first),
+        environ=environment(fault),
+        said=said,
+        complained=complained,
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode, done.stdout.split()
+    ended = program.wait(250)
+    assert ended in (0, -signal.SIGKILL), complained.read_text()
+    return ended, said.read_text().split()
 
 
 def files(root: Path, *folders: str) -> set[str]:

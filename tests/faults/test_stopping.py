@@ -81,7 +81,7 @@ def test_stopped_under_load_it_ends_in_time_and_loses_nothing(tmp_path, bundle):
 def test_a_second_node_on_the_same_storage_says_so_and_ends_with_1(tmp_path, bundle):
     config = write_config(tmp_path, reader={"bundle": str(bundle)})
     with Node(Settings.load(config, {})):
-        second = Served(config, tmp_path / "second.log")
+        second = Served(config, tmp_path / "second.log", forked=True)
         assert second.wait_end() == 1
     assert "already runs on" in second.said()
     assert "Traceback" not in second.said()
@@ -102,7 +102,7 @@ def test_settings_that_cannot_work_are_said_in_a_line(tables, status, said, tmp_
     merged = {"reader": {"bundle": str(bundle)}, **tables}
     if "bundle" not in merged["reader"]:
         merged["reader"] = {"bundle": str(bundle), **merged["reader"]}
-    served = Served(write_config(tmp_path, **merged), tmp_path / "log")
+    served = Served(write_config(tmp_path, **merged), tmp_path / "log", forked=True)
     assert served.wait_end() == status
     assert said in served.said().replace("\n", " ")
     assert "Traceback" not in served.said()
@@ -112,7 +112,7 @@ def test_settings_that_cannot_work_are_said_in_a_line(tables, status, said, tmp_
 def test_a_port_in_use_is_said(tmp_path, bundle):
     with Archive(tmp_path / "other") as other:
         config = write_config(tmp_path, scp={"port": other.port}, reader={"bundle": str(bundle)})
-        served = Served(config, tmp_path / "log")
+        served = Served(config, tmp_path / "log", forked=True)
         assert served.wait_end() == 1
     assert "Address already in use" in served.said()
     assert "Traceback" not in served.said()
