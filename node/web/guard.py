@@ -17,6 +17,9 @@ from node.web.faults import bug_page, too_large_page
 
 _log = structlog.get_logger(__name__)
 MOST_BYTES: Final = 32 << 20
+"""Of what is uploaded; who may upload is known only after it was read."""
+MOST_FORM_BYTES: Final = 1 << 20
+_UPLOADS: Final = ("/api/", "/reads/upload")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -47,11 +50,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         answer = _Answer(scope, send)
-        if _stated(scope) > MOST_BYTES:
+        most = MOST_BYTES if str(scope["path"]).startswith(_UPLOADS) else MOST_FORM_BYTES
+        if _stated(scope) > most:
             await too_large_page(Request(scope, receive))(scope, receive, answer)
             return
         try:
-            await self._app(scope, _limited(receive), answer)
+            await self._app(scope, _limited(receive, most), answer)
         except Exception:  # noqa: BLE001 - logged whole; the visitor gets a page all the same
             _log.exception("a page failed", route=getattr(scope.get("route"), "path", "unknown"))
             if answer.begun:  # too late for another page: the connection ends in the middle, and the browser says so
@@ -89,7 +93,7 @@ def _stated(scope: Scope) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     """For bodies that do not say how long they are."""
     received = 0
 
@@ -97,7 +101,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST_BYTES:
+        if received > most:
             raise HTTPException(413, "More was sent than this page takes.")
         return message
 

@@ -150,9 +150,18 @@ def test_a_bad_choice_in_a_form_is_told_without_what_was_typed(site: WebSite):
     assert "emperor-secret" not in answer.text
 
 
-def test_more_than_is_taken_is_refused_before_it_is_read(site: WebSite):
-    answer = site.browser().post("/login", content=b"x", headers={"Content-Length": str(1 << 40)})
+@pytest.mark.parametrize(
+    ("path", "size"), [("/login", (1 << 20) + 1), ("/reads/upload", (32 << 20) + 1), ("/api/v1/reads", 1 << 40)]
+)
+def test_more_than_is_taken_is_refused_before_it_is_read(site: WebSite, path: str, size: int):
+    answer = site.browser().post(path, content=b"x", headers={"Content-Length": str(size)})
     assert answer.status_code == 413
+
+
+def test_more_than_is_taken_is_refused_where_nobody_said_how_much_it_is(site: WebSite):
+    pieces = (b"x" * (1 << 16) for _ in range(40))
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert site.browser().post("/login", content=pieces, headers=kind).status_code == 413
 
 
 def test_a_fault_of_ours_is_a_page_that_says_little(site: WebSite, monkeypatch: pytest.MonkeyPatch):
