@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from node.domain.faults import FAULT_POINTS, VARIABLE
+from node.domain.faults import FAULT_POINTS
 from node.domain.work import Stage, WorkState
 from node.storage.ledger import Ledger
 from node.storage.migrations import upgrade
 from node.storage.spool import Outbox, Spool
+from tests.forked import Forked, environment
 from tests.node.storage.builders import META, dataset_of
 from tests.node.storage.receiver_program import COUNT
 
-REPOSITORY = Path(__file__).parents[3]
-PROGRAM = Path(__file__).with_name("receiver_program.py")
 STEPS = [
     *(f"{name}:3" for name in FAULT_POINTS if name.startswith("receive.")),
     *(name for name in FAULT_POINTS if name.startswith(("assemble.", "outbox."))),
@@ -29,13 +25,10 @@ STEPS = [
 
 
 def run(root: Path, fault: str | None) -> tuple[int, list[str]]:
-    environ = {key: value for key, value in os.environ.items() if key != VARIABLE} | {"PYTHONPATH": str(REPOSITORY)}
-    if fault is not None:
-        environ[VARIABLE] = fault
-    done = subprocess.run(
-        [sys.executable, PROGRAM, root], env=environ, capture_output=True, text=True, check=False, timeout=60
-    )
-    return done.returncode, done.stdout.split()
+    said = root.with_name(f"{root.name}-said")
+    said.unlink(missing_ok=True)
+    what = "tests.node.storage.receiver_program:main"
+    return Forked(what, (root,), environ=environment(fault), said=said).wait(60), said.read_text().split()
 
 
 def files(root: Path) -> set[str]:
