@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/benchmarks/chain_benchmark.py [RUNS]
 
-Then the same over sockets: from the last C-STORE response to the last object at a stand-in PACS.
+Over sockets, from the last C-STORE response to the last object at a PACS: ``latency_benchmark.py``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from node import log, offline, parts
 from node.demo import patients
-from node.demo.run import running
-from node.demo.stand_ins import push, scan_of
+from node.demo.stand_ins import scan_of
 from node.domain.findings import Findings
 from node.settings import Settings
 
@@ -35,15 +34,12 @@ _NAME = "heavy"
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the table."""
     log.configure("ERROR", "console")
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     patient = patients.load(_NAME)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _print_parts(_offline(patient, folder, runs))
-        waits = _over_sockets(patient, folder, max(3, runs // 2))
-    print(f"\nlast slice to last object, over sockets: median {statistics.median(waits) * 1000:.0f} ms of {len(waits)}")
+        _print_parts(_offline(patient, Path(name), runs))
 
 
 def _offline(patient: patients.DemoPatient, folder: Path, runs: int) -> list[Findings]:
@@ -57,16 +53,6 @@ def _offline(patient: patients.DemoPatient, folder: Path, runs: int) -> list[Fin
     (found,), _ = offline.search(offline.files_under(source), settings.eligibility)
     results = [reader.answer(found, folder / "out", parts.utc_now()) for _ in range(runs + 1)]
     return [one for one in results[1:] if isinstance(one, Findings)]
-
-
-def _over_sockets(patient: patients.DemoPatient, folder: Path, runs: int) -> list[float]:
-    waits = []
-    with running(folder / "demo", 0) as stage:
-        for number in range(runs + 1):
-            scan = scan_of(patient, datetime.now(UTC) + timedelta(seconds=number))
-            last = push(scan, stage.node.port, stage.settings.scp.ae_title)
-            waits.append(stage.pacs.wait_for(scan.study_uid, 3, 60)[-1].at - last)
-    return waits[1:]
 
 
 def _print_parts(findings: list[Findings]) -> None:
