@@ -9,11 +9,13 @@ from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from node.dicom.elements import Elements
 from node.dicom.encoding import DEFLATED, EXPLICIT, IMPLICIT
+from node.dicom.run_lengths import unpacked
 from node.domain.errors import Unreadable
 
 RLE: Final = "1.2.840.10008.1.2.5"
@@ -145,16 +147,29 @@ class StoredPixels:
         return _as_words(words, signed=form.signed)
 
     def _decoded(self, number: int) -> Stored:
+        """One frame alone is looked at and handed to the decoder: what is decoded is what was checked."""
         form = self.form
         try:
-            array, _ = get_decoder(UID(form.transfer_syntax_uid)).as_array(
-                bytes(self._value), index=number, raw=True, **form.decoder_options()
-            )
+            frame = get_frame(bytes(self._value), number, number_of_frames=form.frames)
+            array = self._of_frame(frame)
+        except Unreadable:
+            raise
         except Exception as fault:
             raise Unreadable(f"frame {number + 1} cannot be decompressed ({type(fault).__name__})") from fault
         if array.shape != (form.rows, form.columns):
             raise Unreadable(f"frame {number + 1} decompresses to {array.shape} pixels")
         return _as_words(array, signed=form.signed)
+
+    def _of_frame(self, frame: bytes) -> NDArray[Any]:
+        form = self.form
+        if form.transfer_syntax_uid == RLE:
+            words = form.bits_allocated // 8
+            return unpacked(frame, rows=form.rows, columns=form.columns, words=words, signed=form.signed)
+        _check_codestream(memoryview(frame), form)
+        options = form.decoder_options() | {"number_of_frames": 1}
+        alone = encapsulate([frame], has_bot=False)
+        array, _ = get_decoder(UID(form.transfer_syntax_uid)).as_array(alone, index=0, raw=True, **options)
+        return array
 
 
 def _as_words(array: NDArray[Any], *, signed: bool) -> Stored:

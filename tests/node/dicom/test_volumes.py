@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import (
     JPEG2000,
@@ -355,6 +356,24 @@ def test_a_codestream_of_another_size_is_not_decoded(tmp_path: Path):
         encapsulated(image, [frame], JPEGLSLossless)
     with pytest.raises(Unreadable, match="512 x 512 pixels of 1 sample"):
         read(images, tmp_path)
+
+
+def test_a_later_frame_of_another_size_is_not_decoded(tmp_path: Path):
+    def packed(rows: int, columns: int) -> bytes:
+        return get_encoder(JPEGLSLossless).encode(
+            np.zeros((rows, columns), np.uint16).tobytes(), rows=rows, columns=columns, samples_per_pixel=1,
+            number_of_frames=1, bits_allocated=16, bits_stored=16, pixel_representation=0,
+            photometric_interpretation="MONOCHROME2", encoding_plugin="pyjpegls",
+        )  # fmt: skip
+
+    image = enhanced_ct(ANATOMY)
+    right = packed(image.Rows, image.Columns)
+    frames = [right] * (image.NumberOfFrames - 1) + [packed(2048, 2048)]
+    encapsulated(image, frames, JPEGLSLossless)
+    image.PixelData = encapsulate(frames, fragments_per_frame=2)  # so that fragments are not frames
+    image["PixelData"].is_undefined_length = True
+    with pytest.raises(Unreadable, match="2048 x 2048 pixels of 1 sample"):
+        read([image], tmp_path)
 
 
 def test_a_frame_that_is_no_codestream_is_not_decoded(tmp_path: Path):
