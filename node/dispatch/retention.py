@@ -77,8 +77,11 @@ class RetentionWorker(Worker):
 
     def _doubt(self, now: datetime, jumped: timedelta) -> datetime:
         """Let nothing go by age for a day; returns when the next run by the clock is."""
-        hours = round(jumped / timedelta(hours=1), 1)
-        _log.warning("time has jumped, or nothing happened for long: nothing goes by its age for a day", hours=hours)
+        if not self._retainer.keeps_everything:
+            hours = round(jumped / timedelta(hours=1), 1)
+            _log.warning(
+                "time has jumped, or nothing has happened for long: nothing goes by age for a day", hours=hours
+            )
         self._believed_from = now + _DAY
         return next_hour(self._believed_from, self._hour, self._zone)
 

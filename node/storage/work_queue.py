@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, union_all, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, true, union_all, update
 
 from node.domain.faults import fault
 from node.domain.records import NewWork, Outcome, Released, WorkRecord
@@ -17,6 +17,8 @@ from node.storage.engine import Store
 from node.storage.facts import encode_texts
 from node.storage.queueing import FOREVER, add_work, change_claimed, release_work, work_of, work_record
 from node.storage.tables import series, work
+
+_IS_CLAIMED = and_(work.c.state == WorkState.CLAIMED, work.c.claimed_until.is_not(None))
 
 
 class WorkQueue(Store):
@@ -189,18 +191,20 @@ class WorkQueue(Store):
             return connection.execute(update(work).where(work.c.state == WorkState.CLAIMED).values(freed)).rowcount
 
     def shift_waits(self, by: timedelta, now: datetime) -> int:
-        """The clock was set by so much to ``now``: what waits for a time waits as long as before. How many rows wait.
+        """The clock was set by so much to ``now``: what waits for a time waits as long as before, and leases last.
 
         Rows written since a step ahead stay as they are; after a step back nobody can tell, and they are due sooner.
+        Returns how many rows changed.
         """
-        waiting = [work.c.state.in_((WorkState.PENDING, WorkState.HELD)), work.c.not_before < FOREVER]
-        if by > timedelta(0):
-            waiting.append(work.c.changed_at <= now - by)
+        before = work.c.changed_at <= now - by if by > timedelta(0) else true()
+        waiting = (work.c.state.in_((WorkState.PENDING, WorkState.HELD)), work.c.not_before < FOREVER, before)
+        count = 0
         with self._database.writing() as connection:
-            rows = connection.execute(select(work.c.id, work.c.not_before).where(*waiting)).all()
-            for row in rows:
-                connection.execute(update(work).where(work.c.id == row.id).values(not_before=row.not_before + by))
-        return len(rows)
+            for column, which in ((work.c.not_before, waiting), (work.c.claimed_until, (_IS_CLAIMED, before))):
+                for number, until in connection.execute(select(work.c.id, column).where(*which)).all():
+                    connection.execute(update(work).where(work.c.id == number).values({column: until + by}))
+                    count += 1
+        return count
 
     def last_change(self) -> datetime | None:
         """The latest time that any work or series bears, None for an empty ledger."""

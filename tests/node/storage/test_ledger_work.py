@@ -263,6 +263,15 @@ def test_the_voxels_may_take_back_what_the_headers_allowed(closed):
 
 
 @pytest.mark.parametrize("hours", [24, -24])
+def test_when_the_clock_is_set_a_lease_lasts_as_long_as_before(closed: Ledger, hours: int) -> None:
+    by, work = timedelta(hours=hours), claimed(closed)
+    assert closed.shift_waits(by, NOW + by) == 1
+    assert closed.next_due() == NOW + by + LEASE
+    assert closed.claim(NOW + by, LEASE, ALL) is None
+    closed.finish(work, Outcome(), NOW + by)  # whoever has it may still say what came of it
+
+
+@pytest.mark.parametrize("hours", [24, -24])
 def test_when_the_clock_is_set_what_waits_waits_as_long_as_before(closed: Ledger, hours: int) -> None:
     by = timedelta(hours=hours)
     closed.retry_later(claimed(closed), NOW, after(300), "x")
