@@ -31,11 +31,41 @@ _LONGEST_ID: Final = 199
 
 
 class AckCode(StrEnum):
-    """How a message is answered (HL7 v2 table 0008)."""
+    """How a message is answered (HL7 v2 table 0008; v2.5 chapter 2, 2.9.2)."""
 
     ACCEPT = "AA"
-    ERROR = "AE"  # sending it again would give the same answer
-    REJECT = "AR"  # send it again
+    ERROR = "AE"  # its content or its format is wrong, its length too
+    REJECT = "AR"  # of a type or version not taken here (MSH-9, MSH-12), or for the moment: the text then says so
+
+
+class Problem(StrEnum):
+    """What is wrong, by its number (HL7 v2 table 0357)."""
+
+    DATA = "102"
+    TYPE = "200"
+    VERSION = "203"
+    INTERNAL = "207"
+
+    @property
+    def words(self) -> str:
+        """As the table says."""
+        return _WORDS[self]
+
+
+_WORDS: Final[Mapping[Problem, str]] = {
+    Problem.DATA: "Data type error",
+    Problem.TYPE: "Unsupported message type",
+    Problem.VERSION: "Unsupported version id",
+    Problem.INTERNAL: "Application internal error",
+}
+
+
+class Unsupported(Refused):
+    """A message that by its header is none for this software; its content was not looked at."""
+
+    def __init__(self, reason: str, problem: Problem) -> None:
+        super().__init__(reason)
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +226,13 @@ def _offset(text: str) -> timezone:
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
 
 
-def ack(message: bytes, code: AckCode, text: str = "", *, now: datetime | None = None) -> bytes:
+def ack(
+    message: bytes, code: AckCode, text: str = "", *, problem: Problem | None = None, now: datetime | None = None
+) -> bytes:
     """The acknowledgement of a message, whatever it is: MSA with its control id, and ERR with the reason.
 
-    In ASCII with the standard separators, so that any sender can read it.
+    In ASCII with the standard separators, so that any sender can read it. ``problem`` is what follows from the code
+    if it is not given.
     """
     head = re.split(rb"[\r\n]", message[:4096], maxsplit=1)[0].decode("latin-1")
     separator = head[3:4] if head.startswith("MSH") and len(head) > 8 else "|"
@@ -214,15 +247,16 @@ def ack(message: bytes, code: AckCode, text: str = "", *, now: datetime | None =
         f"MSA|{code}|{control}" + (f"|{_plain(text, 80)}" if text else ""),
     ]
     if code is not AckCode.ACCEPT:
-        segments += _errors(code, text, version)
+        segments += _errors(problem or (Problem.INTERNAL if code is AckCode.REJECT else Problem.DATA), text, version)
     return ("\r".join(segments) + "\r").encode("ascii", errors="replace")
 
 
-def _errors(code: AckCode, text: str, version: str) -> list[str]:
-    number, words = ("207", "Application internal error") if code is AckCode.REJECT else ("102", "Data type error")
+def _errors(problem: Problem, text: str, version: str) -> list[str]:
     if version[:3] < "2.5":
-        return [f"ERR|^^^{number}&{words}&HL70357"]
-    return [f"ERR|||{number}^{words}^HL70357|E||||{_plain(line, 250)}" for line in text.splitlines()[:10] or [""]]
+        return [f"ERR|^^^{problem}&{problem.words}&HL70357"]
+    return [
+        f"ERR|||{problem}^{problem.words}^HL70357|E||||{_plain(line, 250)}" for line in text.splitlines()[:10] or [""]
+    ]
 
 
 def _echo(fields: list[str], at: int) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from node.domain.errors import Malformed, Refused
+from node.domain.errors import Malformed
 from node.domain.human_read import Confidence, HumanRead, ReadSource, ReadStatus, StudyKey
 from node.domain.region_names import region_named
 from node.domain.versions import version_at
 from node.intake.code_map import CodeMap, Target
 from node.intake.drafts import LONGEST_FIELD, scores_of
-from node.intake.hl7_message import MOST_BYTES, Segment, parse, time_of
+from node.intake.hl7_message import MOST_BYTES, Problem, Segment, Unsupported, parse, time_of
 from node.intake.hl7_results import Group, groups_of, person_named, value_of
 from node.intake.parsed import Faults, Parsed, quoted
 from node.intake.report_text import scores_in
@@ -77,8 +77,10 @@ def read_hl7(data: bytes, site: Hl7Site | None = None) -> Parsed:
 
     Raises
     ------
+    Unsupported
+        If it is of another kind or version.
     Refused
-        If it is too large, in an unknown encoding, of another kind or version.
+        If it is too large, or in an unknown encoding.
     Malformed
         If it is broken or a score of it is none, with every reason and its segment.
 
@@ -86,9 +88,9 @@ def read_hl7(data: bytes, site: Hl7Site | None = None) -> Parsed:
     site = site or Hl7Site()
     message = parse(data, assumed_charset=site.assumed_charset, most_bytes=site.most_bytes)
     if message.kind != "ORU^R01":
-        raise Refused(f"MSH-9: {quoted(message.kind)} is not read, only ORU^R01")
+        raise Unsupported(f"MSH-9: {quoted(message.kind)} is not read, only ORU^R01", Problem.TYPE)
     if _VERSION.fullmatch(message.header.text(12)) is None:
-        raise Refused(f"MSH-12: HL7 version {quoted(message.header.text(12))} is not read")
+        raise Unsupported(f"MSH-12: HL7 version {quoted(message.header.text(12))} is not read", Problem.VERSION)
     faults = Faults()
     reads = []
     for group in groups_of(message):

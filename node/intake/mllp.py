@@ -1,8 +1,9 @@
 """The HL7 v2 listener: MLLP framing on TCP, one thread per connection, bytes to one handler, its errors as answers.
 
 'Accepted' (AA) is answered only after the handler returned, and the handler keeps the message before it does. Whatever
-it raises becomes an answer that says whether to send again: AE for what is wrong with the message, AR for what may go
-through later. A message that got no answer was not taken, and its sender has it still.
+it raises becomes an answer: AE for what is wrong with the message, AR for a type or version that is not read here, and
+for what may go through later, which the text then says. A message that got no answer was not taken, and its sender has
+it still.
 
 Framing: <VT> message <FS><CR> (HL7 v2 transport specification, MLLP release 1). The <CR> may be missing: some senders
 wait for the answer before they send it.
@@ -21,7 +22,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from node.domain.errors import Permanent, Retryable
-from node.intake.hl7_message import AckCode, ack
+from node.intake.hl7_message import AckCode, Unsupported, ack
 from node.intake.mllp_wire import POLL_SECONDS, Closing, MllpLimits, Wire
 
 __all__ = ["AckCode", "MllpConfig", "MllpLimits", "MllpListener", "MllpPeer", "Reply"]
@@ -200,6 +201,9 @@ class MllpListener:
         """One call of the handler, then exception to acknowledgement."""
         try:
             reply = self._on_message(message, peer)
+        except Unsupported as error:
+            log.warning("HL7 message of %s not taken: its type or version is not read", peer.host)
+            return ack(message, AckCode.REJECT, str(error), problem=error.problem)
         except Permanent as error:
             log.warning("HL7 message of %s not taken: %s", peer.host, type(error).__name__)  # the text may quote it
             return ack(message, AckCode.ERROR, str(error))

@@ -32,7 +32,7 @@ class MllpLimits:
     connections
         At one time; one more is closed at once.
     message_bytes
-        A longer message is answered with AR, and its connection closed.
+        A longer message is answered with AE, for it will not get shorter, and its connection closed.
     idle_seconds
         Silence between messages after which a connection is closed.
     message_seconds
@@ -149,7 +149,7 @@ class Wire:
         most = self.limits.message_bytes
         if size > most:
             head = bytes(self.rest[:4096])
-            raise Closing("a message is too long", ack(head, AckCode.REJECT, f"longer than {most} bytes"))
+            raise Closing("a message is too long", ack(head, AckCode.ERROR, f"longer than {most} bytes"))
 
     def _too_slow(self) -> bytes:
         seconds = f"{self.limits.message_seconds:g}"

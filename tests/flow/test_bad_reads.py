@@ -209,7 +209,7 @@ def test_a_message_in_another_encoding_than_it_says(hospital, head, encoding, wo
 
 @pytest.mark.parametrize(
     ("door", "expected", "words"),
-    [("HL7", "AR", "longer than"), ("API", "413", "bytes"), ("FHIR", "422", "bytes"), ("command", "exit 3", "bytes")],
+    [("HL7", "AE", "longer than"), ("API", "413", "bytes"), ("FHIR", "422", "bytes"), ("command", "exit 3", "bytes")],
 )
 def test_ten_megabytes(hospital, door, expected, words):
     before, doors = everything(hospital), hospital.doors

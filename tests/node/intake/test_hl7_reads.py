@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from node.domain.errors import Malformed, Refused
 from node.domain.human_read import Confidence, ReadSource, ReadStatus
 from node.intake.code_map import CodeMap
-from node.intake.hl7_message import AckCode, ack, parse, time_of
+from node.intake.hl7_message import AckCode, Unsupported, ack, parse, time_of
 from node.intake.hl7_reads import Hl7Site, read_hl7
 
 CET = timezone(timedelta(hours=1))
@@ -242,6 +242,18 @@ def test_a_refusal_says_why(version, err):
     assert "MSA|AE|MSG1|a\\F\\b ?\r" in answer
     assert err in answer
     assert parse(answer.encode()).segments[1].text(2) == "MSG1"
+
+
+@pytest.mark.parametrize(
+    ("given_", "number"),
+    [(message().replace(b"ORU^R01", b"ADT^A01"), "200"), (message(version="3.0"), "203")],
+)
+def test_what_is_none_of_ours_is_rejected_by_its_number(given_, number):
+    with pytest.raises(Unsupported) as error:
+        read_hl7(given_, SITE)
+    answer = ack(message(), AckCode.REJECT, str(error.value), problem=error.value.problem).decode("ascii")
+    assert f"ERR|||{number}^Unsupported" in answer
+    assert "try again" not in answer
 
 
 @given(st.binary(max_size=300), st.text(max_size=50))

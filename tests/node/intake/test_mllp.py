@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from node.domain.errors import Malformed, Refused, StorageFull
-from node.intake.hl7_message import parse
+from node.intake.hl7_message import Problem, Unsupported, parse
 from node.intake.mllp import AckCode, MllpConfig, MllpLimits, MllpListener, Reply
 
 MESSAGE = b"MSH|^~\\&|RIS|HOSP|NODE|HERE|20260304||ORU^R01|%d|P|2.5.1\rPID|1||P1\r"
@@ -75,7 +75,8 @@ def test_several_messages_on_one_connection_in_any_pieces():
     ("raised", "code", "words"),
     [
         (Malformed("LAD: '12O' is no number"), "AE", "LAD: '12O' is no number"),
-        (Refused("ADT is not read"), "AE", "ADT is not read"),
+        (Refused("EBCDIC is not read"), "AE", "EBCDIC is not read"),
+        (Unsupported("ADT is not read", Problem.TYPE), "AR", "ADT is not read"),
         (StorageFull("no room"), "AR", "try again later: no room"),
         (ValueError("secret"), "AR", "try again later: a fault in this software"),
     ],
@@ -122,7 +123,7 @@ def test_ten_megabytes_are_answered_and_closed_and_never_handed_on():
     kept = []
     with listening(lambda *args: kept.append(args) or Reply()) as listener, connected(listener) as link:
         link.sendall(b"\x0b" + MESSAGE % 1 + b"A" * 10_000_000 + b"\x1c\r")
-        assert answer(link) == ("AR", "1", "longer than 20000 bytes")
+        assert answer(link) == ("AE", "1", "longer than 20000 bytes")  # sent again, it would be as long
         assert closed(link)
     assert not kept
 
