@@ -24,6 +24,8 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _DEEPEST = 16
 _MOST_INFLATED = 1 << 30
+_INFLATED_FREELY = 64 << 20
+_MOST_RATIO = 64  # images deflate to a third; only small ones of nothing at all to less than a hundredth
 _ITEM_END_BYTES = b"\xfe\xff\x0d\xe0"
 _LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _SHORT_VRS = frozenset(
@@ -56,6 +58,7 @@ def inflated(data: bytes | memoryview, transfer_syntax_uid: str, most: int = _MO
     if transfer_syntax_uid != DEFLATED:
         return memoryview(data)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    most = min(most, max(_INFLATED_FREELY, _MOST_RATIO * len(data)))
     try:
         plain = stream.decompress(data, most)
     except zlib.error as fault:

@@ -252,6 +252,14 @@ def test_a_deflate_bomb_is_not_inflated():
         inflated(bomb, DeflatedExplicitVRLittleEndian, most=1_000_000)
 
 
+def test_what_is_hardly_anything_does_not_become_much():
+    packer = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+    bomb = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(70)) + packer.flush()
+    with pytest.raises(Malformed, match=f"more than {64 << 20} bytes"):
+        inflated(bomb, DeflatedExplicitVRLittleEndian)
+    assert len(inflated(bomb + b"\0" * (2 << 20), DeflatedExplicitVRLittleEndian)) == 70 << 20
+
+
 def test_nesting_has_an_end():
     head = struct.pack("<HH2sHI", 0x0040, 0xA730, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
         "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
