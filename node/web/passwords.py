@@ -6,6 +6,7 @@ else. The ledger keeps the text and knows nothing of either.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from functools import cache
@@ -18,12 +19,19 @@ from node.domain.errors import Refused
 SHORTEST: Final = 12
 LONGEST: Final = 200
 """Longer ones only cost time to hash."""
+_OF_ONES_OWN: Final = 4
+"""Letters that have to be left when everything dull is taken away."""
 _INITIAL: Final = "initial:"
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
 """Each hash takes 64 MiB: a burst of log-ins must not take the memory that reading needs."""
-_DULL: Final = frozenset(
-    {"passwordpassword", "123456789012", "1234567890123", "qwertyuiopasdf", "calciumsecondreader", "secondreader"}
+_DULL: Final = re.compile(
+    "administrator|superuser|willkommen|cardiology|passphrase|radiology|agatston|changeme|hospital|iloveyou|kennwort|"
+    "password|passwort|calcium|default|letmein|support|welcome|access|autumn|master|monkey|qwertz|qwerty|reader|second|"
+    "secret|spring|summer|winter|admin|dicom|guest|heart|hello|login|passw|pacs|root|test|user|abc"
 )
+"""What people reach for when they must think of something, the longer words first."""
+_LOOKALIKES: Final = str.maketrans("013457@$!", "oieastasi")
+_ROWS: Final = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "0123456789")
 
 
 @cache
@@ -46,8 +54,20 @@ def check_rules(password: str, user_name: str) -> None:
         raise Refused(f"a password has at most {LONGEST} characters")
     if user_name.casefold() in plain and len(plain) - len(user_name) < SHORTEST:
         raise Refused("the password is little more than the user name")
-    if len(set(plain)) < 5 or plain.replace(" ", "") in _DULL:
+    if len(set(plain)) < 5 or _is_dull(plain):
         raise Refused("this password would be guessed at once")
+
+
+def _is_dull(plain: str) -> bool:
+    """Whether little but dull words or a row of keys stands there, whatever digits and signs adorn it."""
+    for text in (plain, plain.translate(_LOOKALIKES)):
+        letters = re.sub(r"[\W\d_]+", "", text)
+        left = _DULL.sub("", letters)
+        taken = len(letters) - len(left)
+        if taken and len(left) < _OF_ONES_OWN and len(plain) - taken < SHORTEST:
+            return True
+    typed = re.sub(r"[\W_]+", "", plain)
+    return any(typed in run * 3 for row in _ROWS for run in (row, row[::-1]))
 
 
 def hashed(password: str, *, initial: bool = False) -> str:

@@ -46,6 +46,14 @@ def test_a_password_as_long_as_a_book_is_not_hashed():
         ("aaaaaaaaaaaaaa", "guessed"),
         ("123456789012", "guessed"),
         ("PasswordPassword", "guessed"),
+        ("Password1234!", "guessed"),
+        ("P@ssw0rd2026!!", "guessed"),
+        ("Administrator1", "guessed"),
+        ("WelcomeHospital#7", "guessed"),
+        ("calcium second reader", "guessed"),
+        ("qwertyuiopas", "guessed"),
+        ("0987654321098", "guessed"),
+        ("lmnopqrstuvwxyz", "guessed"),
         ("annalena1234", "user name"),
         ("annalenaannalena", "user name"),
     ],
@@ -55,7 +63,17 @@ def test_what_a_password_may_not_be(password: str, why: str):
         passwords.check_rules(password, "annalena")
 
 
-@pytest.mark.parametrize("password", ["correct horse battery", "Ungewöhnlich längeres", "x7!kQ2#mP9$w"])
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery",
+        "Ungewöhnlich längeres",
+        "x7!kQ2#mP9$w",
+        "my password is a heron",
+        "8361-9274.5510",
+        "hello 8361 9274 5510",
+    ],
+)
 def test_what_it_may_be(password: str):
     passwords.check_rules(password, "anna")
 
