@@ -22,6 +22,7 @@ from node.dicom.certificates import until
 from node.domain.errors import NodeError, Refused
 from node.domain.faults import FAULT_POINTS
 from node.notify_settings import ChannelSettings
+from node.private_files import exposures
 from node.settings import Settings, SettingsError
 from node.stages.human_objects import not_taken
 from node.storage.ledger import Ledger
@@ -50,7 +51,7 @@ def check(
             parts.own_echo(settings)
         return
     failed = 0
-    for name, result, fine in _checks(settings):
+    for name, result, fine in _checks(settings, config):
         out.print(f"{'ok  ' if fine else 'FAIL'}  {name}: {result}", style=None if fine else "red", markup=False)
         failed += not fine
     if failed:
@@ -121,7 +122,7 @@ def db_upgrade(
         if dry_run:
             _say_steps(url if parts.ledger_exists(settings) else None)
             return
-        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        settings.storage.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # the ledger names patients
         typer.echo(f"the ledger is at {upgrade(url)}")
 
 
@@ -152,7 +153,7 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
             yield ledger
 
 
-def _checks(settings: Settings) -> Iterator[tuple[str, str, bool]]:
+def _checks(settings: Settings, config: Path | None) -> Iterator[tuple[str, str, bool]]:
     ports = [f"port {settings.scp.port}"] if settings.scp.plain else []
     ports += [f"TLS port {settings.scp.tls.port}"] if settings.scp.tls.enabled else []
     yield "settings", f"AE title {settings.scp.ae_title}, {', '.join(ports)}", True
@@ -161,6 +162,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, str, bool]]:
     yield _storage(settings)
     yield _database(settings)
     yield _bundle(settings)
+    yield from exposures(settings, config, os.environ)
     yield from trust.certificates(settings, parts.utc_now())
     if settings.scp.tls.enabled:
         yield _own_tls(settings)

@@ -144,7 +144,7 @@ def _people(settings: Settings) -> Iterator[tuple[Ledger, Accounts]]:
     with explained():
         url = settings.storage.database_url
         if not parts.ledger_exists(settings):
-            settings.storage.root.mkdir(parents=True, exist_ok=True)
+            settings.storage.root.mkdir(mode=0o700, parents=True, exist_ok=True)  # the ledger names patients
             upgrade(url)
         if current(url) != newest():
             raise Refused("the ledger has another schema than this version; run `second-reader db upgrade`")

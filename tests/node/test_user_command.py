@@ -38,6 +38,7 @@ def from_file(config: Path) -> list[str]:
 def test_the_first_administrator_comes_before_the_first_start(user, config: Path):
     added = user("add", "Anna", "--role", "admin", *from_file(config))
     assert (added.exit_code, added.stdout) == (0, "anna may log in as admin\n")
+    assert (config.parent / "node").stat().st_mode & 0o077 == 0
     assert json.loads(user("list", "--json").stdout) == [
         {"name": "anna", "role": "admin", "active": True, "locked": False, "initial_password": False}
     ]
