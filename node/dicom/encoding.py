@@ -31,7 +31,7 @@ _LONG_VRS = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b
 _SHORT_VRS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()  # PS3.5 table 7.1-2
 )
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"[0-9][0-9.]{0,63}")  # beginning so, it is no way to another folder either
 
 _tag = struct.Struct("<HH")
 _implicit = struct.Struct("<HHI")
@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
 
 def is_uid(text: str) -> bool:
-    """Whether the text may stand where a UID must: digits and dots, at most 64 (PS3.5 9.1)."""
+    """Whether the text may stand where a UID must: digits and dots, a digit first, at most 64 (PS3.5 9.1)."""
     return _UID.fullmatch(text) is not None
 
 

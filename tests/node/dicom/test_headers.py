@@ -188,14 +188,15 @@ def test_numbers_that_cannot_be_read_are_not_said(text):
 
 
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
-@pytest.mark.parametrize("how", ["missing", "empty", "letters", "long", "path"])
+@pytest.mark.parametrize("how", ["missing", "empty", "letters", "long", "path", "dots"])
 def test_uids_that_name_nothing(keyword, how):
     found = image(ImagePositionPatient=[0, 0, 0])
     if how == "missing":
         del found[keyword]
         data, reason = wire_bytes(found), "missing or empty"
     else:
-        value = {"empty": b"", "letters": b"1.2.ABC.", "long": b"1." * 33, "path": b"../../etc/passwd"}[how]
+        paths = {"path": b"../../etc/passwd", "dots": b".."}
+        value = {"empty": b"", "letters": b"1.2.ABC.", "long": b"1." * 33, **paths}[how]
         marker = b"9.8.7.6.5.4.3.2.1.10"
         setattr(found, keyword, marker.decode())
         header = struct.pack("<H", len(marker))
