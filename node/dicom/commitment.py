@@ -60,7 +60,7 @@ def asked(event: Event, take: Callable[[CommitmentRequest], None]) -> tuple[int,
         elif message.ActionTypeID != _REQUEST_ACTION:
             status, why = NO_SUCH_ACTION, "an action that there is not"
         else:
-            data = cast("BytesIO | None", message.ActionInformation)
+            data = message.ActionInformation
             transaction, references = request_in(
                 b"" if data is None else data.getvalue(), str(event.context.transfer_syntax)
             )

@@ -8,7 +8,12 @@ from node.domain.errors import PeerDown
 from node.domain.findings import ModelIdentity
 from node.domain.people import Role
 from node.domain.records import NewWork, Outcome
+from node.domain.settings_read import SettingsRead
+from node.domain.silence import Silence
+from node.domain.space import Outlook
 from node.domain.work import Stage, WorkState
+from node.monitor.readiness import Readiness
+from node.monitor.watch import Watch
 from node.web.services import LoadedModel, Room, Services
 from node.web.site import make_site
 from node.web_settings import WebSettings
@@ -130,3 +135,32 @@ def test_what_reads_the_scans_is_shown_or_that_nothing_does(site):
     page = site.logged_in("vera").get("/node").text
     for words in ("heart 3", "Phantoms &lt;only&gt;.", ">abababababab<", "third", "GPU (CUDA)", "Research use only"):
         assert words in page, words
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_what_became_of_the_settings_and_of_the_room_is_shown(site, usable):
+    read = SettingsRead(at=site.clock(), changed=("destination a <b> added",), waiting=("scp.port",))
+    if not usable:
+        read = SettingsRead(at=site.clock(), faults=("scp.port: no number",))
+    full = Outlook(daily_bytes=3 << 30, full_in=timedelta(days=12), lets_go=False)
+    watch = Watch(
+        exposition=lambda: b"",
+        readiness=lambda: Readiness(checks={}),
+        silences=lambda: (Silence(sender="CT01", since=site.clock(), usual_hours=7.0),),
+        space=lambda: full,
+    )
+    worked(site, Stage.QUALIFY)
+    services = Services(
+        storage=site.storage,
+        settings_read=lambda: read,
+        watch=watch,
+        room=lambda: Room(free=40 << 30, total=100 << 30, reserve=5 << 30),
+    )
+    site.app = make_site(services, WebSettings(), site.clock)
+    page = site.logged_in("vera").get("/node").text
+    assert ("destination a &lt;b&gt; added" in page) == usable
+    assert ("<code>scp.port</code>" in page) == usable
+    assert ("scp.port: no number" in page) != usable
+    assert "full in about 12 days, and nothing is ever let go" in page
+    assert "3.0 GiB came in" in page
+    assert "silent for longer than usual: 7 h" in page
