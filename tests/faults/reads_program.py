@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from node.domain.findings import REGIONS, Findings, LesionFinding, ModelIdentity, RegionScore, ScoreDefinition
+from node.domain.findings import REGIONS, Findings, LesionFinding, RegionScore
 from node.domain.policy import Policy
 from node.domain.reading_json import dumps
 from node.domain.records import NewWork, Outcome, StoredReading
@@ -33,6 +33,7 @@ from node.storage.originals import Originals
 from node.storage.spool import Outbox, Spool, StorageLock
 from node.storage.storage import Storage
 from tests.node.storage.builders import LEASE, NOW, a_peer, an_answer, an_instance, dataset_of, receive
+from tests.plain_model import DEFINITION, MODEL
 
 STUDY, SERIES, OTHER, ANSWER = "1.2", "1.2.1", "1.2.3.4", "8.1"
 RULES = {"pacs": ReleaseRule(policy=ReleasePolicy.AFTER_HUMAN_READ, longest=timedelta(days=1))}
@@ -144,17 +145,8 @@ def findings() -> Findings:
         interval={"CAC": (110.0, 130.0)},
         lesions=(lesion,),
         quality={},
-        definition=ScoreDefinition(
-            profile="agatston-1990",
-            connectivity=8,
-            minimum_area="1 mm2",
-            threshold_hu=130.0,
-            weight_limits_hu=(200.0, 300.0, 400.0),
-            kvp=120.0,
-            kvp_adapted=False,
-            mass_factor=None,
-        ),
-        model=ModelIdentity(name="plain", version="1", sha256="0" * 64, trained_on="phantoms"),
+        definition=DEFINITION,
+        model=MODEL,
         notes=(),
         timings_ms={},
     )

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.domain.errors import Malformed
-from node.domain.findings import REGIONS, Findings, LesionFinding, ModelIdentity, RegionScore, ScoreDefinition
+from node.domain.findings import REGIONS, Findings, LesionFinding, RegionScore
 from node.domain.reading_json import Declined, dumps, from_document, loads, to_document
+from tests.plain_model import DEFINITION, MODEL
 
 LESION = LesionFinding(
     vessel="LAD",
@@ -30,17 +31,8 @@ READING = Findings(
     interval={"CAC": (10.0, 15.5)},
     lesions=(LESION,),
     quality={"noise_hu": 18.0, "truncated": False, "blood": {"hu": [40, 41.5]}},
-    definition=ScoreDefinition(
-        profile="agatston-1990",
-        connectivity=8,
-        minimum_area="1 mm2",
-        threshold_hu=130.0,
-        weight_limits_hu=(200.0, 300.0, 400.0),
-        kvp=120.0,
-        kvp_adapted=False,
-        mass_factor=None,
-    ),
-    model=ModelIdentity(name="plain", version="1", sha256="0" * 64, trained_on="phantoms"),
+    definition=DEFINITION,
+    model=MODEL,
     notes=("slices overlap",),
     timings_ms={"read": 1200.0},
 )
