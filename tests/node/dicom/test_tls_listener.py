@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import shutil
 import socket
@@ -15,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pynetdicom import build_context
 
+from node.dicom.contexts import VERIFICATION
 from node.dicom.listener import AllowedPeer, Limits, Listener, ListenerConfig, StoreRequest
 from node.dicom.sender import PeerAddress, PeerTls, Sender, SendItem, Timeouts
 from node.dicom.tls import OwnCertificate, client_context, server_context
@@ -352,3 +355,23 @@ def test_dcmtk_sends_over_tls(hospital: Hospital, start: Start, kept: Kept, tmp_
     assert len(kept.items) == 1
     assert send(hospital.other) != 0
     assert len(kept.items) == 1
+
+
+def test_a_renewed_certificate_is_shown_from_the_next_handshake_on(hospital: Hospital, start: Start):
+    def shown(port: int) -> str:
+        context = client_context(hospital.authority.certificate, hospital.scanner)
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=3) as raw,
+            context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
+        ):
+            return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+
+    listener = start(port=None)
+    before = shown(listener.port)
+    renewed = server_context(hospital.authority.issue("renewed"), hospital.authority.certificate)
+    asks = sender(hospital, listener.port, own=hospital.scanner)
+    with asks._caller.association([build_context(VERIFICATION)]) as association:
+        listener.change(ListenerConfig(ae_title="CALCIUM2R", port=None, tls=(0, renewed)))
+        assert association.send_c_echo().Status == 0  # whoever is in stays in
+    assert shown(listener.port) != before
+    asks.echo()

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from node.domain.commitment import CommitmentRequest, CommitmentState, Reference
+from node.domain.commitment import CommitmentState
 from node.domain.errors import Malformed, Retryable
 from node.storage import commitments_book
+from node.storage.ledger import Ledger
+from node.storage.migrations import upgrade
+from tests.forked import Forked, environment
 from tests.node.storage.builders import NOW, after
-
-ASKED = CommitmentRequest(
-    transaction_uid="9", ae_title="CT01", host="10.1.0.5", references=(Reference("1.2", "3.4"), Reference("1.2", "3.5"))
-)
+from tests.node.storage.commitment_program import ASKED
 
 
 def test_a_request_waits_until_it_is_settled(ledger):
@@ -50,3 +51,17 @@ def test_one_peer_cannot_fill_the_ledger_and_the_past_is_forgotten(ledger, monke
         ledger.settle_commitment(one.id, CommitmentState.GIVEN_UP, NOW, "away")
     ledger.add_commitment(ASKED, NOW + timedelta(days=31))
     assert [one.state for one in ledger.commitments()] == [CommitmentState.PENDING]
+
+
+@pytest.mark.parametrize(("fault", "kept"), [("row-uncommitted", 0), ("row-committed", 1)])
+def test_killed_while_it_is_asked_nothing_is_answered_that_is_not_kept(tmp_path, fault, kept):
+    url, said = f"sqlite:///{tmp_path}/ledger.sqlite", tmp_path / "said"
+    upgrade(url)
+    what = "tests.node.storage.commitment_program:main"
+    died = Forked(what, (tmp_path,), environ=environment(f"commitment.{fault}"), said=said).wait(60)
+    assert (died, said.read_text()) == (-signal.SIGKILL, "")
+    with Ledger(url) as ledger:
+        assert len(ledger.commitments()) == kept
+    assert Forked(what, (tmp_path,), environ=environment(None), said=said).wait(60) == 0
+    with Ledger(url) as ledger:
+        assert [one.request for one in ledger.commitments()] == [ASKED]
