@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from node.domain.records import Kept
@@ -20,7 +21,10 @@ Fact = TypeVar("Fact")
 
 def encode_instance(instance: Instance) -> str:
     """An Instance as ASCII JSON."""
-    return json.dumps(_finite(asdict(instance)), allow_nan=False, separators=(",", ":"))
+    try:
+        return json.dumps(instance, default=_shallow, allow_nan=False, separators=(",", ":"))
+    except ValueError:  # NaN or infinity: rare, and only then looked for
+        return json.dumps(_finite(asdict(instance)), allow_nan=False, separators=(",", ":"))
 
 
 def decode_instance(text: str) -> Instance:
@@ -49,6 +53,15 @@ def encode_kept(kept: Kept | None) -> str | None:
 def decode_kept(text: str) -> Kept:
     """The Kept that was encoded."""
     return Kept(**json.loads(text))
+
+
+def _shallow(value: Any) -> dict[str, Any]:  # noqa: ANN401 what the encoder does not know: a dataclass in there
+    return {name: getattr(value, name) for name in _names(type(value))}
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 any JSON value
