@@ -9,10 +9,11 @@ from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
+from node.dicom.codec import DecodeFault, codec
 from node.dicom.elements import Elements
 from node.dicom.encoding import DEFLATED, EXPLICIT, IMPLICIT
 from node.dicom.run_lengths import unpacked
@@ -154,6 +155,8 @@ class StoredPixels:
             array = self._of_frame(frame)
         except Unreadable:
             raise
+        except DecodeFault as fault:
+            raise Unreadable(f"frame {number + 1} cannot be decompressed ({fault})") from fault
         except Exception as fault:
             raise Unreadable(f"frame {number + 1} cannot be decompressed ({type(fault).__name__})") from fault
         if array.shape != (form.rows, form.columns):
@@ -166,10 +169,7 @@ class StoredPixels:
             words = form.bits_allocated // 8
             return unpacked(frame, rows=form.rows, columns=form.columns, words=words, signed=form.signed)
         _check_codestream(memoryview(frame), form)
-        options = form.decoder_options() | {"number_of_frames": 1}
-        alone = encapsulate([frame], has_bot=False)
-        array, _ = get_decoder(UID(form.transfer_syntax_uid)).as_array(alone, index=0, raw=True, **options)
-        return array
+        return codec.decode(form.transfer_syntax_uid, frame, form.decoder_options() | {"number_of_frames": 1})
 
 
 def _as_words(array: NDArray[Any], *, signed: bool) -> Stored:
