@@ -21,10 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from pydicom.uid import JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+
 from node.dicom.headers import identity_of, read_instance
 from node.dicom.human_sr import read_report
 from node.dicom.limits import Limits
 from node.dicom.listener import Listener, ListenerConfig, StoreRequest
+from node.dicom.planes import planes_of
 from node.domain.errors import NodeError
 from node.intake.csv_reads import read_csv
 from node.intake.fhir_reads import read_fhir
@@ -33,9 +36,10 @@ from node.intake.hl7_reads import read_hl7
 from node.intake.json_reads import read_json
 from node.settings import Settings, SettingsError
 from tests.association_wire import VERIFICATION, a_command, a_fragment, a_pdu, a_request, connect, echo_seconds
-from tests.dicom_series import ct_series, enhanced_ct, file_bytes, thorax, wire_bytes
+from tests.dicom_series import ct_series, enhanced_ct, file_bytes, thorax, wire_bytes, write_series
 from tests.human_reports import a_report
 from tests.mutations import edited, random_edits
+from tests.node.dicom.test_volumes import compressed_by_gdcm
 from tests.reading_doors import HEAD, Said, document_of, message_of, resource_of, table_of
 
 _COUNT = 100_000
@@ -123,6 +127,28 @@ def scored(target: Target, count: int, seed: int, keep: Path) -> Score:
     return score
 
 
+def compressed(folder: Path) -> tuple[bytes, ...]:
+    """CT images in every compressed form that is read; so small that a change hits the codestream."""
+    files = []
+    for number, syntax in enumerate((JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless)):
+        path = write_series(ct_series(thorax(3, 32, 32)), folder / str(number))[0]
+        compressed_by_gdcm(path, syntax)
+        files.append(path.read_bytes())
+    for image, syntax, by in (
+        (ct_series(thorax(3, 32, 32))[0], RLELossless, "pydicom"),
+        (enhanced_ct(thorax(3, 32, 32)), JPEGLSLossless, "pyjpegls"),
+    ):
+        image.compress(syntax, encoding_plugin=by, generate_instance_uid=False)
+        files.append(file_bytes(image))
+    return tuple(files)
+
+
+def frames_of(data: bytes) -> None:
+    """Every frame of an image, decoded."""
+    for plane in planes_of(data):
+        plane.pixels.frame(plane.frame - 1)
+
+
 def parsers(folder: Path) -> list[Target]:
     """Everything that reads bytes without a network."""
     scan = ct_series(thorax(3, 8, 8))
@@ -144,6 +170,7 @@ def parsers(folder: Path) -> list[Target]:
             valid=(wire_bytes(scan[0]), wire_bytes(enhanced_ct(thorax(3, 8, 8)))),
             read=lambda data: (identity_of(data, _LITTLE), read_instance(data, _LITTLE)),
         ),
+        Target(name="pixels", valid=compressed(folder), read=frames_of),
         Target(name="reports", valid=reports, read=read_report),
         Target(name="HL7", valid=(message_of(said, HEAD).encode(),), read=messaged),
         Target(name="FHIR", valid=(resource_of(said),), read=read_fhir),
