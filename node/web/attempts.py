@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 FREE_FAILURES: Final = 5
@@ -34,6 +35,7 @@ class AddressBudget:
 
     def spend(self, address: str, now: datetime) -> bool:
         """Take one try; False if none is left."""
+        address = _neighbourhood(address)
         with self._turn:
             used, since = self._used.pop(address, (0.0, now))
             used = max(0.0, used - max(now - since, timedelta()) / self._refill)
@@ -46,4 +48,15 @@ class AddressBudget:
     def forgive(self, address: str) -> None:
         """After a good log-in: the address has all its tries again."""
         with self._turn:
-            self._used.pop(address, None)
+            self._used.pop(_neighbourhood(address), None)
+
+
+def _neighbourhood(address: str) -> str:
+    """An IPv6 address by its network of 64 bits, of which every host has all the addresses; others as they are."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return address
+    return str(found.ipv4_mapped or IPv6Network((found.packed[:8] + bytes(8), 64)))

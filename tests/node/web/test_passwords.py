@@ -104,6 +104,18 @@ def test_an_address_has_so_many_tries_and_gets_them_back_with_time():
     assert budget.spend("a", NOW + timedelta(seconds=10))
 
 
+def test_all_addresses_of_an_ipv6_host_have_one_budget():
+    budget = AddressBudget(tries=1)
+    assert budget.spend("2001:db8::1", NOW)
+    assert not budget.spend("2001:db8::ffff:2", NOW)
+    assert budget.spend("2001:db8:0:1::1", NOW)
+    assert budget.spend("::ffff:10.0.0.1", NOW)
+    assert not budget.spend("10.0.0.1", NOW)
+    assert budget.spend("::ffff:10.0.0.2", NOW)
+    budget.forgive("2001:db8::3")
+    assert budget.spend("2001:db8::4", NOW)
+
+
 def test_a_clock_that_goes_back_gives_nothing_away():
     budget = AddressBudget(tries=1)
     assert budget.spend("a", NOW)
