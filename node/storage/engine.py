@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -79,7 +79,7 @@ class Database:
             raise Refused("the URL of the ledger's database cannot be used, or its driver is not installed") from error
         self.observe: Callable[[str, float], None] = _nobody  # how long a transaction took, its wait included
         self._turn: AbstractContextManager[object] = contextlib.nullcontext()
-        self._jobs: deque[_Job[object]] = deque()
+        self._jobs: deque[_Job[Any]] = deque()
         if self.is_sqlite:
             self._turn = _Turn()
             event.listen(engine, "connect", _prepare_sqlite)
@@ -139,7 +139,7 @@ class Database:
                     self._do([self._jobs.popleft() for _ in range(len(self._jobs))])
             return job.outcome()
 
-    def _do(self, jobs: Sequence[_Job[object]]) -> None:
+    def _do(self, jobs: Sequence[_Job[Any]]) -> None:
         try:
             with _translated(), self._writer.begin() as connection:
                 results = [job.work(connection) for job in jobs]

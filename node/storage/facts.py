@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from functools import cache
 from typing import Any, TypeVar, cast
 
 from node.domain.records import Kept
@@ -56,12 +55,7 @@ def decode_kept(text: str) -> Kept:
 
 
 def _shallow(value: Any) -> dict[str, Any]:  # noqa: ANN401 what the encoder does not know: a dataclass in there
-    return {name: getattr(value, name) for name in _names(type(value))}
-
-
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 any JSON value
