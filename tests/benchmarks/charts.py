@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _WIDTH = 50
@@ -65,7 +66,7 @@ def draw_curves(
     figure.savefig(path, dpi=110)
 
 
-def _figure(title: str, panels: int):
+def _figure(title: str, panels: int) -> tuple[Figure, list[Axes]]:
     mpl.use("Agg")
     figure = Figure(figsize=(9, 2.2 * panels + 1.6), layout="constrained")
     axes = [figure.add_subplot(panels, 1, number + 1) for number in range(panels)]
