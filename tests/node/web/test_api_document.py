@@ -77,6 +77,15 @@ def test_the_examples_are_taken(site, name):
         assert answer.status_code in (200, 201, 202, 409), answer.text
 
 
+@pytest.mark.parametrize("path", list(DOCUMENT["paths"]))
+def test_what_is_not_documented_is_not_done(site, path):
+    address = path.replace("{number}", "1").replace("{study_uid}", STUDY)
+    for method in {"get", "post", "put", "patch", "delete", "options", "trace"} - set(DOCUMENT["paths"][path]):
+        answer = ask(site, method.upper(), address, body=b"{}")
+        assert answer.status_code == 405, method
+        assert answer.headers["content-type"] == PROBLEM_TYPE
+
+
 TEXTS = st.text(max_size=30) | st.integers().map(str) | st.sampled_from(["1", STUDY, "0", "-1", "%00", "..", "NaN"])
 
 
