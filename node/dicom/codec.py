@@ -54,7 +54,10 @@ class Codec:
         return np.frombuffer(data, np.dtype(words["kind"])).reshape(words["shape"])
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, also under a thread that waits for it."""
+        process = self._process
+        if process is not None and self._owner == os.getpid():
+            process.kill()
         with self._turn:
             self._end()
 

@@ -91,6 +91,22 @@ def test_one_that_runs_on_is_ended(codec: Codec, monkeypatch: pytest.MonkeyPatch
     assert good(codec)
 
 
+def test_an_end_does_not_wait_for_a_codec_that_hangs():
+    codec = Codec()
+    assert good(codec)
+    os.kill(codec._process.pid, signal.SIGSTOP)
+    waiting = threading.Thread(target=good, args=(codec,))
+    waiting.start()
+    while not codec._turn.locked():
+        time.sleep(0.01)
+    began = time.monotonic()
+    codec.close()
+    assert time.monotonic() - began < 10
+    waiting.join(10)
+    assert not waiting.is_alive()
+    codec.close()
+
+
 def test_threads_take_turns(codec: Codec):
     found: list[bool] = []
     threads = [threading.Thread(target=lambda: found.append(good(codec))) for _ in range(8)]
