@@ -27,6 +27,8 @@ class Action(StrEnum):
     AUDIT_EXPORTED = "audit.export"
     CASE_VIEWED = "case.view"
     CASES_EXPORTED = "cases.export"
+    SCAN_VIEWED = "scan.view"
+    STUDY_VIEWED = "study.view"
     READ_ENTERED = "read.enter"
     READ_IMPORTED = "read.import"
     WORK_RETRIED = "work.retry"

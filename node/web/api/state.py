@@ -17,6 +17,7 @@ from node.web.auth import Viewer
 from node.web.house import house_of
 from node.web.pages.node_state import StudyState, queue_of, recent_studies
 from node.web.pages.statistics import Asked, summary_of
+from node.web.trail import Action, record
 from node.web.veil import study_withheld
 
 router = APIRouter(tags=["node"])
@@ -127,6 +128,7 @@ def study(request: Request, visitor: Viewer, study_uid: str) -> StudyDetail:
         raise HTTPException(404, "There is no such study here.")
     case = ledger.case_of_study(study_uid)
     hidden = study_withheld(ledger, visitor, study_uid)
+    record(request, visitor.name, Action.STUDY_VIEWED, f"study:{known.accession}", blind=hidden)
     reads = [
         ReadOut(
             read_id=one.id,

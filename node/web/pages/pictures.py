@@ -10,9 +10,10 @@ from starlette.responses import JSONResponse, Response
 
 from node.domain.errors import NodeError, Permanent
 from node.web.auth import Viewer
-from node.web.case_files import case_numbered, open_case, scan_of
+from node.web.case_files import case_numbered, open_case, scan_of, subject_of
 from node.web.house import house_of
 from node.web.slices import layers_of, slice_bytes, viewer_document
+from node.web.trail import Action, record
 
 router = APIRouter(prefix="/cases")
 
@@ -27,6 +28,7 @@ def facts(request: Request, visitor: Viewer, number: int) -> Response:
         scan = house_of(request).services.scans.get(scan_of(file.case))
     except NodeError as error:
         return _gone(error)
+    record(request, visitor.name, Action.SCAN_VIEWED, subject_of(number))
     layers = layers_of(scan, blind=file.names.blind, node_is_a=file.names.node_first)
     lesions = file.findings.lesions if file.findings is not None and not file.names.blind else ()
     document = viewer_document(scan, layers, lesions, file.case.comparison.lesions)

@@ -261,6 +261,8 @@ def test_studies_and_health(site):
     assert found["case"] is not None
     assert found["reads"][0]["agatston"] == {"CAC": 10}
     assert "P1" not in json.dumps(found)
+    seen = site.ledger.audit_entries(limit=1)[0]
+    assert (seen.action, seen.subject) == ("study.view", "study:A000001")
     assert browser.get("/api/v1/studies/9.9", headers=token).status_code == 404
     assert browser.get("/api/v1/studies", headers=token).json() == []
     assert browser.get("/api/v1/health", headers=token).json()["status"] == "good"

@@ -211,6 +211,7 @@ def test_flagged_cases_follow_each_other(site):
 def test_the_viewer_gets_every_voxel_as_it_was_received(site, case):
     browser = site.logged_in("vera")
     facts = browser.get(f"/cases/{case}/viewer.json").json()
+    assert site.ledger.audit_entries(limit=1)[0].action == "scan.view"
     volume = heart_scan(beads=(BEAD, FAR))
     assert (facts["slices"], facts["rows"], facts["columns"]) == volume.grid.shape
     answer = browser.get(f"/cases/{case}/slices/{BEAD[0]}.bin?v={facts['version']}")
