@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Annotated, Self
 
-from node.setting_types import AeTitle, Part, Port, Seconds
+from pydantic import Field, field_validator, model_validator
+
+from node.setting_types import AeTitle, Part, Seconds
 from node.tls_settings import DestinationTls
 
 
@@ -12,9 +14,23 @@ class CommitmentPeer(Part):
     """A peer that may ask whether its instances are kept."""
 
     ae_title: AeTitle = Field(description="Its AE title: the calling one when it asks, the called one of the answer.")
-    host: str = Field(min_length=1, description="Host name or address that the answer goes to.")
-    port: Port = Field(gt=0, description="Port that the answer goes to.")
+    host: str | None = Field(default=None, min_length=1, description="Host name or address that the answer goes to.")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="Port that the answer goes to."
+    )
+    same_association: bool = Field(
+        default=False,
+        description="Answer over the association that asked while it is open; `host` and `port` may then be left out.",
+    )
     tls: DestinationTls = DestinationTls()
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if (self.host is None) != (self.port is None):
+            raise ValueError("host and port belong together")
+        if self.host is None and not self.same_association:
+            raise ValueError("an answer needs host and port, or same_association = true")
+        return self
 
     @property
     def name(self) -> str:

@@ -13,11 +13,11 @@ from model.bundle import default_bundle, load_bundle
 from model.reader import Reader, use_threads
 from node import trust
 from node.destination_settings import Destination
+from node.dicom.commitment_door import CommitmentDoor
 from node.dicom.listener import AllowedPeer, Limits, Listener, ListenerConfig
 from node.dicom.request import NodeIdentity, Role
 from node.dicom.sender import PeerAddress, Sender, Timeouts
 from node.dicom.web import WebSender
-from node.domain.commitment import CommitmentRequest
 from node.domain.errors import Refused
 from node.domain.identity import hashed
 from node.domain.settlement import Disclosure
@@ -184,7 +184,7 @@ def ledger_exists(settings: Settings) -> bool:
 def listener_config(
     scp: ScpSettings,
     has_room: Callable[[], bool] = lambda: True,
-    on_commit: Callable[[CommitmentRequest], None] | None = None,
+    commitment: CommitmentDoor | None = None,
 ) -> ListenerConfig:
     """The listener's part of the settings in its own terms. Raises SettingsError if a certificate cannot be used."""
     context = trust.scp_context(scp)
@@ -199,7 +199,7 @@ def listener_config(
         ),
         accept_any_called=scp.accept_any_called,
         has_room=has_room,
-        on_commit=on_commit,
+        commitment=commitment,
         limits=Limits(
             associations=scp.maximum_associations,
             per_address=scp.maximum_per_address,

@@ -13,7 +13,7 @@ import structlog
 
 from model.reader import Reader
 from node import parts
-from node.committing import commitments
+from node.committing import Committing, committing
 from node.dicom.listener import Listener
 from node.dispatch.local import LocalDispatcher
 from node.dispatch.settle import Settler
@@ -26,7 +26,6 @@ from node.monitor.meters import Meters
 from node.page import page_server
 from node.rereading import Changing, Rereading
 from node.settings import Settings
-from node.stages.commit import Commitments
 from node.stages.hl7_door import Hl7Door
 from node.stages.intake import Intake
 from node.stages.receive import Receiver
@@ -70,7 +69,7 @@ class Node:
         self._rereading: Rereading
         self._stages: StageWorker
         self._deliveries: dict[str, Worker] = {}
-        self._commitments: Commitments | None = None
+        self._commitments: Committing | None = None
         self.listener: Listener
         self.page: PageServer | None = None
         self.hl7: MllpListener | None = None
@@ -182,7 +181,7 @@ class Node:
         receiver = Receiver(spool, self.storage.ledger, self._clock, on_ended=self._dispatcher.association_ended)
         return Listener(
             parts.listener_config(
-                self._settings.scp, spool.has_room, None if self._commitments is None else self._commitments.take
+                self._settings.scp, spool.has_room, None if self._commitments is None else self._commitments.door
             ),
             self._meters.receiving(receiver.store),
             on_opened=receiver.opened,
@@ -228,7 +227,7 @@ class Node:
         self._stages = staff.stages(staff.handlers(settings, reader, releaser))
         for one in settings.destinations:
             self._deliveries[one.name] = staff.delivery(one, parts.transport_to(one, settings.scp.ae_title))
-        self._commitments = commitments(settings, self.storage, self._clock)
+        self._commitments = committing(settings, self.storage, self._clock)
         return LocalDispatcher(
             staff.assembly(settings, releaser),
             [self._stages],
@@ -236,7 +235,7 @@ class Node:
                 *self._deliveries.values(),
                 *(staff.notices(settings, channel) for channel in settings.notify.channels),
                 staff.retention(settings),
-                *([] if self._commitments is None else [staff.commitment(self._commitments)]),
+                *([] if self._commitments is None else [staff.commitment(self._commitments.stage)]),
             ],
         )
 

@@ -78,3 +78,26 @@ class Waiting:
             str(item.ReferencedSOPInstanceUID): int(item.FailureReason) for item in said.get("FailedSOPSequence", [])
         }
         return kind, kept, failed
+
+
+def ask_and_stay(port: int, request: Dataset, *, answer: int = 0, seconds: float = 10) -> tuple[int, Dataset] | None:
+    """N-ACTION, and the event type and information that come over the same association; None if none came in time."""
+    came: queue.Queue[tuple[int, Dataset]] = queue.Queue()
+
+    def take(event: Any) -> tuple[int, None]:  # noqa: ANN401 - pynetdicom's
+        came.put((int(event.request.EventTypeID), event.event_information))
+        return answer, None
+
+    entity = AE(ae_title="CT01")
+    entity.add_requested_context(StorageCommitmentPushModel)
+    association = entity.associate(
+        "127.0.0.1", port, ae_title="CALCIUM2R", evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)]
+    )
+    try:
+        status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, WELL_KNOWN)
+        assert status.Status == 0
+        return came.get(timeout=seconds)
+    except queue.Empty:
+        return None
+    finally:
+        association.release()

@@ -140,6 +140,20 @@ def _item(reference: Reference) -> Dataset:
     return item
 
 
+def event_of(result: CommitmentResult, *, implicit: bool) -> N_EVENT_REPORT:
+    """The N-EVENT-REPORT that tells a result (PS3.4 J.3.3)."""
+    information = encode(report_of(result), implicit, True)  # noqa: FBT003 - the library's order
+    if information is None:
+        raise Refused("the result of storage commitment cannot be encoded")
+    request = N_EVENT_REPORT()
+    request.MessageID = 1
+    request.AffectedSOPClassUID = STORAGE_COMMITMENT
+    request.AffectedSOPInstanceUID = WELL_KNOWN
+    request.EventTypeID = _SOME_FAILED if result.failed else _ALL_KEPT
+    request.EventInformation = BytesIO(information)
+    return request
+
+
 class CommitmentTeller:
     """Tells one peer what it asked. Holds no connection between calls."""
 
@@ -168,14 +182,5 @@ class CommitmentTeller:
             raise Refused(f"the peer answered the result of storage commitment with {status:04X}")
 
     def _send(self, association: Association, context: PresentationContext, result: CommitmentResult) -> int:
-        syntax = context.transfer_syntax[0]
-        information = encode(report_of(result), syntax.is_implicit_VR, syntax.is_little_endian)
-        if information is None:
-            raise Refused("the result of storage commitment cannot be encoded")
-        request = N_EVENT_REPORT()
-        request.MessageID = 1
-        request.AffectedSOPClassUID = STORAGE_COMMITMENT
-        request.AffectedSOPInstanceUID = WELL_KNOWN
-        request.EventTypeID = _SOME_FAILED if result.failed else _ALL_KEPT
-        request.EventInformation = BytesIO(information)
+        request = event_of(result, implicit=context.transfer_syntax[0].is_implicit_VR)
         return exchange(association, request, cast("int", context.context_id), self._timeouts.response)

@@ -108,13 +108,22 @@ def _decode(association: Association, receive_primitive: Callable[[Any], None], 
 def _serve(association: Association, serve_request: Callable[[Any, int], None], message: object, context: int) -> None:
     """Serve what does not take the lane."""
     try:
-        if isinstance(message, N_EVENT_REPORT):  # for those who asked for something; we have not
-            association.dul.event_queue.put(INVALID_PDU)
+        if isinstance(message, N_EVENT_REPORT):
+            _reported(association, message)
             return
         serve_request(message, context)
     except Exception as error:  # noqa: BLE001 - of the library's services
         _ended("request", error)
         association.dul.event_queue.put(INVALID_PDU)
+
+
+def _reported(association: Association, message: N_EVENT_REPORT) -> None:
+    """The answer to a result of storage commitment; a report is for those who asked for one, which we have not."""
+    answers = getattr(association, "commitment_answers", None)
+    if answers is None or message.MessageIDBeingRespondedTo is None:
+        association.dul.event_queue.put(INVALID_PDU)
+    else:
+        answers.put(message)
 
 
 def _abort(association: Association) -> None:

@@ -21,7 +21,7 @@ from pynetdicom.pdu_primitives import A_ABORT
 
 from node.dicom.acceptor import AllowedPeer, Connections, Limits, abort_all
 from node.dicom.association import Closed, NoTally, StoreRequest, Tally
-from node.dicom.commitment import asked
+from node.dicom.commitment_door import CommitmentDoor
 from node.dicom.discretion import keep_libraries_discreet
 from node.dicom.doors import Doors
 from node.dicom.gate import Gate, GateRules
@@ -30,7 +30,6 @@ from node.dicom.lane import by_event
 from node.dicom.places import Places
 from node.dicom.statuses import Answer, Status, mismatch, status_of
 from node.dicom.store_wire import StoreCommand
-from node.domain.commitment import CommitmentRequest
 from node.domain.identity import short
 from node.domain.series import Peer
 
@@ -57,7 +56,7 @@ class ListenerConfig:
     accept_any_called: bool = False
     limits: Limits = field(default_factory=Limits)
     has_room: Callable[[], bool] = lambda: True  # without, whoever asks to store is put off; C-ECHO is answered
-    on_commit: Callable[[CommitmentRequest], None] | None = None  # keeps what is asked; None: not offered
+    commitment: CommitmentDoor | None = None  # takes requests for storage commitment; None: not offered
 
     def rules(self) -> GateRules:
         """Whom to let in."""
@@ -195,8 +194,8 @@ class Listener:
             (evt.EVT_ABORTED, lambda event: self._closed(event.assoc, self._ends.get(event.assoc, Closed.LOST))),
             (evt.EVT_C_STORE, lambda event: by_event(event, self._store)),
         ]
-        if config.on_commit is not None:
-            handlers.append((evt.EVT_N_ACTION, asked, [config.on_commit]))
+        if config.commitment is not None:
+            handlers.append((evt.EVT_N_ACTION, config.commitment.asked))
         doors = Doors(config.host, config.port, config.tls)
         doors.open(config.ae_title, limits, self._connections, handlers)
         return doors

@@ -25,7 +25,7 @@ class CommitmentsBook(Store):
     def add_commitment(self, request: CommitmentRequest, now: datetime) -> bool:
         """Record a request; when this returns, it may be answered with success. Whether anything follows from it.
 
-        The same request again is answered again if it has been by now, and is nothing new while it waits.
+        The same request again is answered again if it has been by now, and at once if it waits.
 
         Raises
         ------
@@ -44,6 +44,7 @@ class CommitmentsBook(Store):
             if known is not None and known.instances != values["instances"]:
                 raise Malformed("the transaction UID belongs to another request")
             if known is not None and known.state == CommitmentState.PENDING:
+                connection.execute(update(commitments).where(*mine).values(not_before=now))
                 return False
             waiting = connection.execute(select(func.count()).select_from(commitments).where(*pending)).scalar_one()
             if waiting >= _MOST_WAITING:

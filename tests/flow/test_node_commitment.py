@@ -7,7 +7,7 @@ import pytest
 from node.domain.commitment import CommitmentState
 from node.service import Node
 from node.settings import Settings
-from tests.commitment_peer import CT, Waiting, a_request, ask
+from tests.commitment_peer import CT, Waiting, a_request, ask, ask_and_stay
 from tests.flow.site import a_node, a_study, deliver, free_port, wait_until, write_config
 
 NOBODY = "1.2.3.4.5.6.7.8.9"
@@ -17,7 +17,8 @@ def node_for(folder, reader, port, **more: object):
     """A node with one peer that may ask."""
     quick = {"first_retry_seconds": 0.1, "most_retry_seconds": 0.3, "timeout_seconds": 3.0}
     path = write_config(folder, commitment={**quick, **more})
-    peers = f'peers = [{{ ae_title = "CT01", host = "127.0.0.1", port = {port} }}]'
+    where = f'host = "127.0.0.1", port = {port}' if port is not None else "same_association = true"
+    peers = f'peers = [{{ ae_title = "CT01", {where} }}]'
     path.write_text(path.read_text().replace("[commitment]\n", f"[commitment]\n{peers}\n"))
     return Node(Settings.load(path, {}), reader=reader)
 
@@ -80,8 +81,8 @@ def test_whoever_is_not_to_be_had_is_given_up_and_said(tmp_path, finds_lad, why,
             wait_until(lambda: states(node) == [CommitmentState.GIVEN_UP])
             (one,) = node.storage.ledger.commitments()
             assert one.attempts == 2
-            assert "whoever asked is not to be had" in capsys.readouterr().out
             assert {"away": "reached", "refuses the role": "role", "refuses the answer": "0110"}[why] in one.error
+    assert "whoever asked is not to be had" in capsys.readouterr().out
 
 
 def test_what_is_no_request_is_refused_and_the_node_goes_on(tmp_path, finds_lad):
@@ -101,3 +102,22 @@ def test_what_is_no_request_is_refused_and_the_node_goes_on(tmp_path, finds_lad)
 def test_without_peers_it_is_not_offered(tmp_path, finds_lad):
     with a_node(tmp_path, finds_lad) as node:
         assert ask(node.port, a_request([(CT, "1.2")])) == -1
+
+
+def test_who_likes_it_is_told_over_the_association_it_asked_on(tmp_path, finds_lad):
+    study = a_study("same association")
+    uids = [str(image.SOPInstanceUID) for image in study.images]
+    with node_for(tmp_path, finds_lad, None, attempts=50) as node:
+        deliver(node.port, study.images)
+        came = ask_and_stay(node.port, a_request([(CT, uid) for uid in (*uids, NOBODY)]))
+        assert came is not None
+        kind, said = came
+        assert kind == 2
+        assert [item.ReferencedSOPInstanceUID for item in said.ReferencedSOPSequence] == uids
+        assert [item.FailureReason for item in said.FailedSOPSequence] == [0x0112]
+        wait_until(lambda: states(node) == [CommitmentState.TOLD])
+        other = a_request([(CT, uids[0])], "1.2.3.4.6")
+        assert ask(node.port, other) == 0  # and hung up at once: not told
+        wait_until(lambda: any(one.attempts > 0 and one.error for one in node.storage.ledger.commitments()))
+        assert ask_and_stay(node.port, other) is not None  # asked again, told at once
+        wait_until(lambda: states(node) == [CommitmentState.TOLD] * 2)

@@ -18,12 +18,12 @@ from tests.node.storage.commitment_program import ASKED
 
 def test_a_request_waits_until_it_is_settled(ledger):
     assert ledger.add_commitment(ASKED, NOW)
-    assert not ledger.add_commitment(ASKED, after(1))
     (one,) = ledger.due_commitments(NOW)
     assert (one.request, one.state, one.attempts, one.requested_at) == (ASKED, CommitmentState.PENDING, 0, NOW)
     ledger.put_off_commitment(one.id, after(60), after(1), "away")
     assert ledger.due_commitments(after(59)) == ()
-    (one,) = ledger.due_commitments(after(60))
+    assert not ledger.add_commitment(ASKED, after(30))  # asked again while it waits: due at once, not twice
+    (one,) = ledger.due_commitments(after(30))
     assert (one.attempts, one.error) == (1, "away")
     ledger.settle_commitment(one.id, CommitmentState.TOLD, after(61))
     assert ledger.due_commitments(after(3600)) == ()
