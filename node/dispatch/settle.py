@@ -47,41 +47,59 @@ class Settler:
             except LeaseLost:
                 _log.warning("result dropped: the lease was lost", stage=work.stage, series=work.series_uid)
             except Retryable as error:
-                if work.claimed_until is not None and self._clock() < work.claimed_until:
-                    _log.warning("waiting to record a result", stage=work.stage, error=str(error))
-                    self._pause(_LOOK_SECONDS)
+                if self._may_wait(work, error):
                     continue
                 _log.error("result dropped: the ledger stayed away", stage=work.stage, series=work.series_uid)
             return
 
     def failed(self, work: Work, error: Exception, backoff: Backoff) -> None:
-        """Retry later, or park: a permanent error, one attempt too many, or a fault of this program."""
+        """Retry later, or park: a permanent error, one attempt too many, or a fault of this program.
+
+        Waits for the ledger if it is away; else the work would rest until its lease has run out.
+        """
         context = {
             "stage": work.stage,
             "series": work.series_uid,
             "destination": work.destination,
             "attempts": work.attempts,
         }
-        try:
-            if isinstance(error, NotYet):
-                self._ledger.retry_later(work, self._clock(), self._clock() + _AGAIN, str(error), counted=False)
-            elif isinstance(error, Retryable) and not backoff.exhausted(work.attempts):
-                delay = backoff.delay(work.attempts, self._rng)
-                self._ledger.retry_later(work, self._clock(), self._clock() + delay, str(error))
-                _log.warning("will try again", error=str(error), seconds=round(delay.total_seconds(), 1), **context)
-            elif isinstance(error, LeaseLost):
+        while True:
+            try:
+                self._record(work, error, backoff, context)
+            except LeaseLost:
                 _log.warning("result dropped: the lease was lost", **context)
-            else:
-                self._park(work, error, context)
-        except NodeError as second:
-            # The ledger itself is away. The lease runs out, and the work comes back by itself.
-            _log.error("the ledger could not take the end of an attempt", error=str(second), **context)
+            except NodeError as second:
+                if self._may_wait(work, second):
+                    continue
+                # The lease runs out, and the work comes back by itself.
+                _log.error("the ledger could not take the end of an attempt", error=str(second), **context)
+            return
+
+    def _may_wait(self, work: Work, error: NodeError) -> bool:
+        """Pause for a ledger that is away, as long as the lease runs; whether to ask it again."""
+        if not isinstance(error, Retryable) or work.claimed_until is None or self._clock() >= work.claimed_until:
+            return False
+        _log.warning("waiting to record a result", stage=work.stage, error=str(error))
+        self._pause(_LOOK_SECONDS)
+        return True
+
+    def _record(self, work: Work, error: Exception, backoff: Backoff, context: dict[str, object]) -> None:
+        if isinstance(error, NotYet):
+            self._ledger.retry_later(work, self._clock(), self._clock() + _AGAIN, str(error), counted=False)
+        elif isinstance(error, Retryable) and not backoff.exhausted(work.attempts):
+            delay = backoff.delay(work.attempts, self._rng)
+            self._ledger.retry_later(work, self._clock(), self._clock() + delay, str(error))
+            _log.warning("will try again", error=str(error), seconds=round(delay.total_seconds(), 1), **context)
+        elif isinstance(error, LeaseLost):
+            _log.warning("result dropped: the lease was lost", **context)
+        else:
+            self._park(work, error, context)
 
     def _park(self, work: Work, error: Exception, context: dict[str, object]) -> None:
+        trace: Exception | None = None
         if isinstance(error, Permanent | Retryable):
             reason = str(error) if isinstance(error, Permanent) else f"gave up after {work.attempts} attempts: {error}"
-            _log.error("parked", reason=reason, **context)
         else:
-            reason = f"a fault of this program: {type(error).__name__}"
-            _log.error("parked", reason=reason, exc_info=error, **context)
+            reason, trace = f"a fault of this program: {type(error).__name__}", error
         self._ledger.park(work, self._clock(), reason)
+        _log.error("parked", reason=reason, exc_info=trace, **context)

@@ -45,6 +45,10 @@ class _Job(Generic[Result]):
     results: tuple[Result, ...] = ()  # one, when it is done
     error: Exception | None = None
 
+    @property
+    def over(self) -> bool:
+        return bool(self.results) or self.error is not None
+
     def outcome(self) -> Result:
         if self.error is not None:
             raise self.error
@@ -134,10 +138,31 @@ class Database:
         job = _Job(work)
         self._jobs.append(job)
         with self._timed("write"):
-            with self._turn:
-                if not job.results and job.error is None:
-                    self._do([self._jobs.popleft() for _ in range(len(self._jobs))])
+            try:
+                with self._turn:
+                    if not job.over:
+                        self._do([self._jobs.popleft() for _ in range(len(self._jobs))])
+            except LedgerBusy:
+                self._withdraw(job)
             return job.outcome()
+
+    def _withdraw(self, job: _Job[Result]) -> None:
+        """Leave the queue for the turn; what somebody is doing already is waited for.
+
+        Raises
+        ------
+        LedgerBusy
+            It has left, and nobody will ever do it.
+
+        """
+        try:
+            self._jobs.remove(job)
+        except ValueError:
+            while not job.over:
+                with contextlib.suppress(LedgerBusy), self._turn:
+                    pass
+        else:
+            raise LedgerBusy("too many wait to write to the ledger")
 
     def _do(self, jobs: Sequence[_Job[Any]]) -> None:
         try:
@@ -148,7 +173,10 @@ class Database:
                 jobs[0].error = error
                 return
             for job in jobs:
-                self._do([job])
+                if isinstance(error, LedgerBusy):  # nobody can write now: each would wait as long again
+                    job.error = LedgerBusy(str(error))
+                else:
+                    self._do([job])
         else:
             for job, result in zip(jobs, results, strict=True):
                 job.results = (result,)

@@ -17,7 +17,7 @@ from pynetdicom.events import Event
 from tests.flow.site import SEG, SR, SUMMARY, destination
 
 Answer = Callable[["Troubled", Event], int]
-TIMEOUT_SECONDS = 3.0  # of the node; what is slow comes well before
+TIMEOUT_SECONDS = 5.0  # of the node; what is slow comes well before
 
 
 def status(code: int, *, keeps: bool = False) -> Answer:

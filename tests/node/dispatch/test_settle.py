@@ -123,8 +123,8 @@ def test_who_lost_the_lease_records_nothing(rig, settler, series):
         assert (row(rig, series).state, row(rig, series).error) == (WorkState.CLAIMED, "")
 
 
-def test_a_ledger_that_is_away_is_survived_and_the_work_comes_back(rig, settler, series, monkeypatch):
-    work = rig.claim(Stage.QUALIFY)
+def test_a_ledger_that_is_away_is_survived_and_the_work_comes_back(rig, series, monkeypatch):
+    work, settler = rig.claim(Stage.QUALIFY), Settler(rig.ledger, rig.clock, random.Random(1), rig.clock.advance)
 
     def busy(*_: object, **__: object) -> None:
         raise LedgerBusy("locked")
@@ -137,3 +137,26 @@ def test_a_ledger_that_is_away_is_survived_and_the_work_comes_back(rig, settler,
         settler.failed(work, ValueError("x"), BACKOFF)
     rig.clock.advance(61)
     assert rig.claim(Stage.QUALIFY).id == work.id
+
+
+@pytest.mark.parametrize(("error", "state"), [(PeerDown("x"), WorkState.PENDING), (Refused("x"), WorkState.PARKED)])
+def test_the_end_of_a_failed_attempt_waits_for_a_ledger_that_is_away(rig, series, monkeypatch, error, state):
+    busy = [LedgerBusy("locked"), StorageFull("full")]
+
+    def away_twice(record):
+        def recording(*given):
+            if busy:
+                raise busy.pop()
+            record(*given)
+
+        return recording
+
+    for name in ("retry_later", "park"):
+        monkeypatch.setattr(rig.ledger, name, away_twice(getattr(rig.ledger, name)))
+    paused = []
+    with structlog.testing.capture_logs() as said:
+        Settler(rig.ledger, rig.clock, random.Random(1), paused.append).failed(rig.claim(Stage.QUALIFY), error, BACKOFF)
+    assert row(rig, series).state is state
+    assert len(paused) == 2
+    assert [line["event"] for line in said][-1] in ("will try again", "parked")
+    assert len([line for line in said if line["event"] in ("will try again", "parked")]) == 1

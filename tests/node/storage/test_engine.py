@@ -87,6 +87,62 @@ def test_transactions_that_gather_are_one_and_what_fails_fails_alone(sqlite_ledg
     assert found == ["1", "2", "4", "5", "6"]
 
 
+def test_who_gives_up_waiting_is_never_done_behind_its_back(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told that nothing is recorded, and has removed its file."""
+    monkeypatch.setattr(engine, "_TURN_SECONDS", 0.1)
+    database, done = sqlite_ledger._database, []
+    with ThreadPoolExecutor(1) as pool, database.writing(), pytest.raises(LedgerBusy, match="too many wait"):
+        pool.submit(database.together, lambda _: done.append("given up")).result(20)
+    assert not database._jobs
+    database.together(lambda _: done.append("next"))
+    assert done == ["next"]
+
+
+def test_who_waits_for_what_is_being_done_gets_its_result(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_TURN_SECONDS", 1.0)
+    database, begun, go = sqlite_ledger._database, threading.Event(), threading.Event()
+
+    def slow(_: Connection) -> str:
+        begun.set()
+        go.wait(20)
+        return "slow"
+
+    with ThreadPoolExecutor(2) as pool:
+        with database.writing():
+            both = [pool.submit(database.together, slow), pool.submit(database.together, lambda _: "quick")]
+            wait_for(lambda: len(database._jobs) == 2)
+        assert begun.wait(20)
+        time.sleep(1.2)  # the one that does not lead has waited too long by now
+        go.set()
+        assert sorted(one.result(20) for one in both) == ["quick", "slow"]
+
+
+def test_a_ledger_that_is_away_is_asked_once_for_all_that_gathered(
+    sqlite_ledger: Ledger, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite_ledger._database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+    database, asked = sqlite_ledger._database, []
+    do = database._do
+    monkeypatch.setattr(database, "_do", lambda jobs: (asked.append(len(jobs)), do(jobs)))
+    other = sqlite3.connect(root / "ledger.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(4) as pool:
+        with database._turn:
+            waiting = [pool.submit(database.together, lambda _: None) for _ in range(4)]
+            wait_for(lambda: len(database._jobs) == 4)
+        for one in waiting:
+            with pytest.raises(LedgerBusy, match="locked"):
+                one.result(20)
+    assert asked == [4]
+    other.execute("ROLLBACK")
+    other.close()
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + 20
     while not condition():
