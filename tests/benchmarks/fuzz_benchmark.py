@@ -2,7 +2,7 @@
 
 Counts crashes (any error that is not one of ours) and hangs (longer than a second of processor time, or on the network
 thirty seconds of any). Each crash and hang is written to ``--keep`` with its seed; the status is 1 if there was one.
-``--count`` inputs in all; ``--count 100000`` is the long run, of more than an hour.
+``--count`` inputs in all; ``--count 100000`` is the long run.
 """
 
 from __future__ import annotations
