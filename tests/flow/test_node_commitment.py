@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.domain.commitment import CommitmentState
+from node.domain.commitment import CommitmentRequest, CommitmentState, Reference
 from node.service import Node
 from node.settings import Settings
 from tests.commitment_peer import CT, Waiting, a_request, ask, ask_and_stay
@@ -117,7 +117,10 @@ def test_who_likes_it_is_told_over_the_association_it_asked_on(tmp_path, finds_l
         assert [item.FailureReason for item in said.FailedSOPSequence] == [0x0112]
         wait_until(lambda: states(node) == [CommitmentState.TOLD])
         other = a_request([(CT, uids[0])], "1.2.3.4.6")
-        assert ask(node.port, other) == 0  # and hung up at once: not told
+        asked = CommitmentRequest(
+            transaction_uid="1.2.3.4.6", ae_title="CT01", host="127.0.0.1", references=(Reference(CT, uids[0]),)
+        )
+        node.storage.ledger.add_commitment(asked, node._clock())  # as if by an association that is over
         wait_until(lambda: any(one.attempts > 0 and one.error for one in node.storage.ledger.commitments()))
         assert ask_and_stay(node.port, other) is not None  # asked again, told at once
         wait_until(lambda: states(node) == [CommitmentState.TOLD] * 2)

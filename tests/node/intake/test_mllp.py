@@ -284,3 +284,20 @@ def test_a_handler_that_hangs_does_not_hold_the_stop(caplog):
         assert time.monotonic() - started < 3
     go.set()
     gone(listener)
+
+
+def test_other_addresses_are_let_in_from_now_on_and_open_connections_go_on():
+    with listening() as listener, connected(listener) as link:
+        link.sendall(framed(MESSAGE % 1))
+        assert answer(link)[:2] == ("AA", "1")
+        listener.allow(("10.0.0.0/8",))
+        with connected(listener) as stranger:
+            assert closed(stranger)
+        link.sendall(framed(MESSAGE % 2))
+        assert answer(link)[:2] == ("AA", "2")
+        with pytest.raises(ValueError, match="ris"):
+            listener.allow(("ris.hospital",))
+        listener.allow(("127.0.0.1",))
+        with connected(listener) as again:
+            again.sendall(framed(MESSAGE % 3))
+            assert answer(again)[:2] == ("AA", "3")
