@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -154,26 +155,31 @@ class Rereading:
         self._turn = threading.Lock()
 
     def read(self, load: Callable[[], Settings], source: str) -> SettingsRead:
-        """Take over what may change of the settings that ``load`` gives; raises nothing foreseen.
+        """Take over what may change of the settings that ``load`` gives; raises nothing.
 
         Logged in one line, and entered in the audit trail; ``source`` is the file they come from.
         """
         with self._turn:
             now = self._node.staff.clock()
             try:
-                given = load()
-                settings = merged(self.settings, given)
-                found = usable(settings)
+                self.last = self._read(load(), now)
             except SettingsError as error:
                 self.last = SettingsRead(at=now, faults=tuple(str(error).splitlines()))
                 _log.error("the settings cannot be used, nothing is changed", faults=list(self.last.faults))
-            else:
-                waiting = tuple(name for name in differences(self.settings, given) if not is_live(name))
-                self.last = SettingsRead(at=now, changed=tuple(changes(self.settings, settings)), waiting=waiting)
-                self._take(settings, found)
-                _log.info("settings read again", changed=list(self.last.changed), waits_for_restart=list(waiting))
+            except Exception as error:  # noqa: BLE001 - a node that runs does not end over its settings
+                self.last = SettingsRead(at=now, faults=(f"a fault of this program: {type(error).__name__}",))
+                _log.exception("a fault of this program: the settings could not be read again")
             self._enter(self.last, source)
             return self.last
+
+    def _read(self, given: Settings, now: datetime) -> SettingsRead:
+        settings = merged(self.settings, given)
+        found = usable(settings)
+        waiting = tuple(name for name in differences(self.settings, given) if not is_live(name))
+        changed = tuple(changes(self.settings, settings))
+        self._take(settings, found)
+        _log.info("settings read again", changed=list(changed), waits_for_restart=list(waiting))
+        return SettingsRead(at=now, changed=changed, waiting=waiting)
 
     def _take(self, settings: Settings, found: Usable) -> None:
         before, self.settings = self.settings, settings

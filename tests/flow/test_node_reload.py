@@ -153,11 +153,12 @@ def test_what_cannot_change_is_named_and_a_broken_file_changes_nothing(tmp_path,
 
         config.write_text("[scp\n", encoding="utf-8")
         assert "not valid TOML" in node.reload(lambda: Settings.load(config, {}), "x").faults[0]
+        assert node.reload(lambda: 1 / 0).faults == ("a fault of this program: ZeroDivisionError",)
         assert [one.name for one in node.settings.destinations] == ["pacs"]
         study = a_study("after broken files")
         deliver(port, study.images)
         settle(node)
         assert len(archive.of(study)) == 3
         (*_, first) = actions = trail(node)
-        assert [action for action, _ in actions] == ["settings.reload-failed"] * 3 + ["settings.reload"]
+        assert [action for action, _ in actions] == ["settings.reload-failed"] * 4 + ["settings.reload"]
         assert first[1]["waits_for_restart"] == "scp.port, series.quiet_seconds"
