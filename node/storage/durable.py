@@ -1,8 +1,4 @@
-"""Files that are kept or not there at all: temporary file, rename, sync of the file, sync of its directory.
-
-Both syncs come after the rename: with one before it, a journalling file system commits its journal twice for a file.
-A power cut may so leave a torn file under a final name; no ledger row names it, and the next start sweeps it.
-"""
+"""Files that are kept or not there at all: temporary file, sync, rename, sync of the directory."""
 
 from __future__ import annotations
 
@@ -32,17 +28,6 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _fill(handle: int, chunks: Iterable[Chunk]) -> int:
-    """Write all of ``chunks`` and return their size."""
-    size = 0
-    for chunk in chunks:
-        rest = memoryview(chunk).cast("B")
-        size += len(rest)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-    return size
 
 
 class DurableFiles:
@@ -91,7 +76,8 @@ class DurableFiles:
         temporary, target = self._incoming / f"{os.getpid()}-{next(self._serial)}", self.locate(relative)
         try:
             self._check_room()
-            size = self._put(temporary, target, chunks)
+            size = self._fill(temporary, chunks)
+            self._settle(temporary, target)
         except BaseException as error:
             for path in (temporary, target):  # no name is used twice: what has this one is ours
                 with contextlib.suppress(OSError):  # a disk that is read-only removes nothing either
@@ -115,9 +101,7 @@ class DurableFiles:
 
     def take(self, source: Path, relative: str) -> None:
         """Move a file of the same storage root in here, durably."""
-        target = self.locate(relative)
-        self._rename(source, target)
-        sync_directory(target.parent)
+        self._settle(source, self.locate(relative), passing=False)
         sync_directory(source.parent)
 
     def remove(self, relative: str) -> None:
@@ -163,20 +147,29 @@ class DurableFiles:
         if not self.has_room():
             raise StorageFull(f"{self._folder}: less than the reserve of {self._reserve} bytes is free")
 
-    def _put(self, temporary: Path, target: Path, chunks: Iterable[Chunk]) -> int:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def _fill(self, path: Path, chunks: Iterable[Chunk]) -> int:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        size = 0
         try:
-            size = _fill(handle, chunks)
+            for chunk in chunks:
+                rest = memoryview(chunk).cast("B")
+                size += len(rest)
+                while rest:
+                    rest = rest[os.write(handle, rest) :]
             fault(f"{self._faults}.temp-written")
-            self._rename(temporary, target)
-            fault(f"{self._faults}.renamed")
             os.fsync(handle)
         finally:
             os.close(handle)
-        fault(f"{self._faults}.file-synced")
-        sync_directory(target.parent)
-        fault(f"{self._faults}.directory-synced")
+        fault(f"{self._faults}.temp-synced")
         return size
+
+    def _settle(self, source: Path, target: Path, *, passing: bool = True) -> None:
+        self._rename(source, target)
+        if passing:
+            fault(f"{self._faults}.renamed")
+        sync_directory(target.parent)
+        if passing:
+            fault(f"{self._faults}.directory-synced")
 
     def _rename(self, source: Path, target: Path) -> None:
         for _ in range(_ATTEMPTS):

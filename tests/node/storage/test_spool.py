@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from node.domain.errors import Refused, StorageAway, StorageFull, Unreadable
 from node.domain.records import Kept
 from node.storage import durable
+from node.storage.durable import DurableFiles
 from node.storage.spool import Outbox, Spool, StorageLock, content_sha256
 from tests.node.storage.builders import META
 
@@ -82,7 +83,7 @@ def test_a_file_that_was_let_go_is_nowhere(spool: Spool) -> None:
         spool.path("")
 
 
-def test_write_rename_and_sync_both_in_that_order(spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_sync_rename_sync_in_that_order(spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(spool, "1.2.0")  # its directories are there now
     steps: list[tuple[str, str]] = []
     sync, rename = os.fsync, Path.rename
@@ -102,7 +103,7 @@ def test_write_rename_and_sync_both_in_that_order(spool: Spool, root: Path, monk
     monkeypatch.setattr(os, "fsync", spied_sync)
     monkeypatch.setattr(Path, "rename", spied_rename)
     keep(spool)
-    assert steps == [("rename", "spool"), ("sync file", "spool"), ("sync directory", "spool")]
+    assert steps == [("sync file", "spool.incoming"), ("rename", "spool"), ("sync directory", "spool")]
 
 
 def test_new_directories_are_synced_before_the_file_is_kept(
@@ -173,15 +174,14 @@ def test_what_cannot_even_be_removed_is_swept_later(spool: Spool, root: Path, mo
     def fails(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "read-only file system")
 
-    first = keep(spool, "1.2.0")
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", fails)
         broken.setattr(Path, "unlink", fails)
         with pytest.raises(StorageAway):
             keep(spool)
-    assert len(files(root)) == 2  # under its final name, and not synced
-    assert spool.sweep((first.path,)).orphans == 1
     assert len(files(root)) == 1
+    assert spool.sweep(()).temporary == 1
+    assert files(root) == set()
 
 
 def test_an_answer_that_the_disk_does_not_give_now_is_no_damage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,13 +323,8 @@ def test_retention_of_another_process_does_not_lose_an_arrival(spool: Spool, roo
     assert (root / keep(spool).path).is_file()
 
 
-def test_a_vanished_temporary_file_is_an_error(spool: Spool, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def vanish(*_: object) -> int:
-        for path in (root / "spool.incoming").iterdir():
-            path.unlink()
-        return 0
-
-    monkeypatch.setattr(durable, "_fill", vanish)
+def test_a_vanished_temporary_file_is_an_error(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DurableFiles, "_fill", lambda *_: 0)
     with pytest.raises(StorageAway, match="vanished"):
         keep(spool)
 
