@@ -93,3 +93,17 @@ def echo_seconds(port: int, source: str = "127.0.0.2") -> float:
         connection.sendall(a_pdu(5, bytes(4)))
         assert one_pdu(connection)[:1] == b"\6"
     return time.monotonic() - started
+
+
+def echoed(port: int, patience: float, tries: int = 3) -> None:
+    """A C-ECHO has to be answered; it is asked again where this machine took longer than the listener is patient."""
+    for _ in range(tries):
+        begun = time.monotonic()
+        try:
+            echo_seconds(port)
+        except (AssertionError, OSError):
+            if time.monotonic() - begun < patience:
+                raise
+        else:
+            return
+    raise RuntimeError("no C-ECHO was answered")

@@ -35,7 +35,7 @@ from node.intake.hl7_message import AckCode, ack
 from node.intake.hl7_reads import read_hl7
 from node.intake.json_reads import read_json
 from node.settings import Settings, SettingsError
-from tests.association_wire import VERIFICATION, a_command, a_fragment, a_pdu, a_request, connect, echo_seconds
+from tests.association_wire import VERIFICATION, a_command, a_fragment, a_pdu, a_request, connect, echoed
 from tests.dicom_series import ct_series, enhanced_ct, file_bytes, thorax, wire_bytes, write_series
 from tests.human_reports import a_report
 from tests.mutations import edited, random_edits
@@ -45,7 +45,6 @@ from tests.reading_doors import HEAD, Said, document_of, message_of, resource_of
 _COUNT = 4_000
 _PARSER_SECONDS = 1.0
 _WIRE_SECONDS = 30.0
-_ECHO_TRIES = 3
 _WIRE_SHARE = 50  # one input of so many goes through a socket
 _LITTLE = "1.2.840.10008.1.2.1"
 _EXAMPLE = Path(__file__).parents[2] / "deploy" / "node.example.toml"
@@ -180,20 +179,6 @@ def parsers(folder: Path) -> list[Target]:
     ]
 
 
-def echoed(port: int, limits: Limits) -> None:
-    """A C-ECHO has to be answered; it is asked again where this machine was too slow for the listener's time-outs."""
-    for _ in range(_ECHO_TRIES):
-        begun = time.monotonic()
-        try:
-            echo_seconds(port)
-        except (AssertionError, OSError):
-            if time.monotonic() - begun < limits.acse_seconds:
-                raise
-        else:
-            return
-    raise RuntimeError("no C-ECHO was answered")
-
-
 @contextmanager
 def wire() -> Iterator[Target]:
     """PDU streams, each over a connection of its own to a listener that runs; then a C-ECHO."""
@@ -212,7 +197,7 @@ def wire() -> Iterator[Target]:
             peer.shutdown(1)
             while peer.recv(1 << 12):
                 continue
-        echoed(listener.port, limits)
+        echoed(listener.port, limits.acse_seconds)
         if died:
             raise RuntimeError(died.pop())
 
