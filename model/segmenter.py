@@ -190,7 +190,7 @@ class Segmenter:
         asked[voxel[(at_heart | (from_aorta_mm <= GATE_MARGIN_MM + _UNSEEN_MM))[spots.component]]] = True
         anatomy[more], later = self._fine.anatomy_and_logits(cells, more, pixel[:, asked])
         logits[asked] = np.where(np.isnan(logits[asked]), later, logits[asked])
-        near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium
+        near = (at_heart | around.aorta_gate().holds(spots.middle)) & calcium & ~spots.bones(anatomy)
         chosen = near[spots.component]
         metal = spots.where(at_heart & ~calcium).things
         spots, voxel = spots.where(near), voxel[chosen]

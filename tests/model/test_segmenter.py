@@ -174,3 +174,11 @@ def test_leaving_slices_out_changes_no_coronary_calcium(monkeypatch, seed):
     coronary = (case.calcium > 0) & (case.calcium < 5)
     assert (whole.mask.labels[coronary] > 0).sum() > 20
     np.testing.assert_array_equal(quick.mask.labels[coronary], whole.mask.labels[coronary])
+
+
+@pytest.mark.parametrize(("rows", "columns", "lesions"), [(6, 6, 1), (30, 40, 0)])
+def test_what_is_larger_than_any_calcium_is_bone_whatever_the_networks_say(rows, columns, lesions):
+    volume = heart_scan(beads=())
+    k, row, column = BEAD
+    volume.hu[k : k + 2, row : row + rows, column : column + columns] = 600
+    assert len(reading(tiny_bundle(finds=Territory.LAD), volume).lesions) == lesions
