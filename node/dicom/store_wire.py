@@ -102,7 +102,7 @@ def response_to(request: StoreCommand, context: int, status: int, comment: str) 
             _element(_RESPONDED, struct.pack("<H", request.message_id)),
             _element(_DATA_SET, struct.pack("<H", _NO_DATA_SET)),
             _element(_STATUS, struct.pack("<H", status)),
-            _element(_COMMENT, _padded(comment, b" ")) if comment else b"",
+            _element(_COMMENT, _padded(_plain(comment), b" ")) if comment else b"",
             _element(_INSTANCE, _padded(request.sop_uid, b"\0")),
         )
     )
@@ -113,6 +113,11 @@ def response_to(request: StoreCommand, context: int, status: int, comment: str) 
 
 def _element(element: int, value: bytes) -> bytes:
     return _HEAD.pack(0, element, len(value)) + value
+
+
+def _plain(comment: str) -> str:
+    """A Long String of the default repertoire has no control characters, and a backslash would part it (PS3.5 6.2)."""
+    return "".join(one if one.isprintable() and one != "\\" else "?" for one in comment)
 
 
 def _padded(text: str, by: bytes) -> bytes:

@@ -265,4 +265,4 @@ def test_a_reviewer_decides_blind_and_the_worklist_and_the_trail_know(visit, add
     decisions = site.ledger.decisions(site.number)
     assert [(one.blind, one.comment) for one in decisions] == [(True, "RCA in slice 15")] * 2
     actions = {one.action for one in site.ledger.audit_entries(subject=f"case:{site.number}", actor="rene")}
-    assert actions == {"case.view", "case.decide"}
+    assert actions == {"case.view", "scan.view", "case.decide"}

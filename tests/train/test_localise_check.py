@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import train.localise_check
-from model.bundle import SHIPPED
+from model.bundle import DEFAULT_NAME, SHIPPED
 from model.labels import Organ
 from model.network import folded
 from model.volume import CtVolume, VolumeGrid
@@ -97,8 +97,7 @@ REFERENCE = Path(os.environ.get("SECOND_READER_REFERENCE_DATA", Path(__file__).p
 @pytest.mark.skipif(not (REFERENCE / "totalsegmentator-aorta").is_dir(), reason="the open reference data are not here")
 def test_the_shipped_localiser_on_real_scans():
     """LIDC masks hold the great vessels' roots: the centre of the chambers lies 5 to 12 mm below theirs."""
-    bundle = max(SHIPPED.iterdir())
-    network = localiser(bundle)
+    network = localiser(SHIPPED / DEFAULT_NAME)
     for scan in open_scans(REFERENCE):
         found = find(network, scan)
         assert (found.located is None) == (scan.name == "QRM"), scan.name

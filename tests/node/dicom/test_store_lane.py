@@ -178,6 +178,7 @@ def test_a_response_is_what_the_standard_says(message_id: int, context: int, com
     assert found.MessageIDBeingRespondedTo == message_id
     assert (found.AffectedSOPClassUID, found.AffectedSOPInstanceUID) == (CT, uid)
     assert found.CommandGroupLength == len(value.data) - 12
+    assert all(" " <= one <= "~" and one != "\\" for one in str(found.get("ErrorComment", "")))
     assert [element.tag for element in found] == sorted(element.tag for element in found)
 
 

@@ -146,6 +146,7 @@ def test_a_copy_of_another_version_or_with_a_changed_trail_is_refused(
 
 
 def test_an_older_copy_is_brought_to_the_present_schema(copied: Path, root: Path) -> None:
+    change(copied, "DROP TABLE commitments")
     change(copied, "DROP TABLE removals")
     change(copied, "ALTER TABLE series DROP COLUMN interrupted")
     change(copied, "UPDATE alembic_version SET version_num = '0005'")
