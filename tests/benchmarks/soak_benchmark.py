@@ -220,7 +220,7 @@ def draw(soak: Soak) -> None:
     path = soak.given.out / "soak.png"
     draw_curves(
         path,
-        f"{len(soak.studies)} studies, every {soak.given.real_every}th of full size and read by the shipped model",
+        f"{len(soak.studies)} studies, 1 in {soak.given.real_every} of full size and read by the shipped model",
         (0, max(minutes)),
         {
             "resident memory, MB": (minutes, [one.memory_mb for one in soak.samples]),
