@@ -69,7 +69,7 @@ class Codec:
         try:
             sent(cast("BinaryIO", process.stdin), words, frame)
             return received(cast("BinaryIO", process.stdout))
-        except (OSError, ValueError):
+        except Exception:  # noqa: BLE001 - whatever it was: what is left in the pipe must never answer for the next frame
             return None
         finally:
             late.cancel()

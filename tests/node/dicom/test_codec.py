@@ -124,3 +124,22 @@ def test_it_ends_with_whoever_started_it(codec: Codec):
     assert process.wait(10) == 0
     process.stdout.close()
     codec._process = None
+
+
+@pytest.mark.parametrize("error", [MemoryError, OverflowError, ValueError])
+def test_an_answer_that_is_not_read_to_its_end_never_stands_for_another_frame(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+):
+    other = get_encoder(JPEGLSLossless).encode((VALUES + 7).tobytes(), encoding_plugin="pyjpegls", **OPTIONS)
+    assert good(codec)
+    read, failing = module.received, iter([True])
+
+    def cut_short(pipe):
+        if next(failing, False):
+            pipe.read(5)
+            raise error
+        return read(pipe)
+
+    monkeypatch.setattr(module, "received", cut_short)
+    np.testing.assert_array_equal(codec.decode(JPEGLSLossless, other, OPTIONS), VALUES + 7)
+    assert good(codec)
