@@ -18,7 +18,7 @@ from model.measurement import Components, weights
 from model.preprocess import FIELD
 from model.surroundings import Surroundings
 
-HALF: Final = 0.5
+_BONY: Final = 0.5
 BONE_MM2: Final = 100.0
 """A component of at least this area, half of it in bone, is bone; smaller ones lie where aorta and spine touch."""
 LARGEST_MM2: Final = 1000.0
@@ -126,7 +126,7 @@ class Spots:
 
         """
         inside = np.bincount(self.component, anatomy[tuple(self.pixel)] == Anatomy.BONE, minlength=self.count)
-        bony = inside >= HALF * np.bincount(self.component, minlength=self.count)
+        bony = inside >= _BONY * np.bincount(self.component, minlength=self.count)
         return np.asarray((bony & (self.area_mm2 >= BONE_MM2)) | (self.area_mm2 > LARGEST_MM2))
 
     def at_heart(self, gate: Gate, corner: tuple[int, int]) -> NDArray[np.bool_]:

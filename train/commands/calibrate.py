@@ -54,8 +54,8 @@ def calibrate(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     seeds = [seed for seed in range(first_seed, first_seed + cases) if seed not in before.seeds]
-    room = Room(bundle=bundle, recipe=recipe, device=device)
-    made = track(room.tables(seeds, jobs), "cases", total=len(seeds), console=console)
+    maker = CaseMaker(bundle=bundle, recipe=recipe, device=device)
+    made = track(maker.tables(seeds, jobs), "cases", total=len(seeds), console=console)
     whole = collect(given, table, made)
     fitted = fit(whole)
     console.print(to_markdown(fitted, whole))
@@ -67,7 +67,7 @@ def calibrate(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class CaseMaker:
     """What a process needs to make and examine cases."""
 
     bundle: Path
