@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 import torch
 
 from model.labels import Territory
@@ -43,13 +41,3 @@ def site(tmp_path_factory: pytest.TempPathFactory, finds_lad: Reader) -> Iterato
     folder = tmp_path_factory.mktemp("site")
     with Archive(folder / "archive") as archive, a_node(folder, finds_lad, [archive.destination()]) as node:
         yield Site(node=node, archive=archive)
-
-
-@pytest.fixture
-def own_logging() -> Iterator[None]:
-    """For tests that run commands, which set up the logging of the whole process."""
-    root, defaults = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.configure(**defaults)

@@ -21,8 +21,6 @@ from tests.heart_scan import BEAD
 from tests.human_reports import a_capture
 from tests.reading_doors import DOORS, HEAD, Answer, Hospital, Said, message_of, report_of, table_of
 
-pytestmark = pytest.mark.usefixtures("own_logging")
-
 SCAN = a_study("bad reads")
 PATIENT = str(SCAN.images[0].PatientID)
 YELLOW = (255, 214, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from node.domain.commitment import CommitmentRequest, CommitmentState, Reference
 from node.service import Node
@@ -73,8 +74,9 @@ def test_a_request_outlives_the_node_and_a_peer_that_is_away(tmp_path, finds_lad
 
 
 @pytest.mark.parametrize("why", ["away", "refuses the role", "refuses the answer"])
-def test_whoever_is_not_to_be_had_is_given_up_and_said(tmp_path, finds_lad, why, capsys):
-    with Waiting(answer=0x0110 if why == "refuses the answer" else 0, as_scp=why != "refuses the role") as scanner:
+def test_whoever_is_not_to_be_had_is_given_up_and_said(tmp_path, finds_lad, why):
+    answer = 0x0110 if why == "refuses the answer" else 0
+    with capture_logs() as said, Waiting(answer=answer, as_scp=why != "refuses the role") as scanner:
         port = free_port() if why == "away" else scanner.port
         with node_for(tmp_path, finds_lad, port, attempts=2) as node:
             assert ask(node.port, a_request([(CT, NOBODY)])) == 0
@@ -82,7 +84,7 @@ def test_whoever_is_not_to_be_had_is_given_up_and_said(tmp_path, finds_lad, why,
             (one,) = node.storage.ledger.commitments()
             assert one.attempts == 2
             assert {"away": "reached", "refuses the role": "role", "refuses the answer": "0110"}[why] in one.error
-    assert "whoever asked is not to be had" in capsys.readouterr().out
+    assert any("whoever asked is not to be had" in one["event"] for one in said)
 
 
 def test_what_is_no_request_is_refused_and_the_node_goes_on(tmp_path, finds_lad):

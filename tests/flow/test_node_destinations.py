@@ -106,7 +106,7 @@ def test_out_of_resources_is_tried_again(tmp_path, finds_lad):
         assert full.asked == 5
 
 
-def test_a_refusal_is_parked_with_its_status_and_retry_revives_it(tmp_path, finds_lad, archive, own_logging):
+def test_a_refusal_is_parked_with_its_status_and_retry_revives_it(tmp_path, finds_lad, archive):
     study = a_study("refused")
     with Archive(tmp_path / "picky", trouble=[Malformed("not like this")]) as picky:
         destinations = [picky.destination("picky"), archive.destination("open")]

@@ -24,7 +24,6 @@ from tests.flow.site import Archive, Site, Study, a_study, wait_until, work_of, 
 from tests.heart_scan import AGATSTON_OF_A_BEAD
 from tests.notice_receivers import MailServer, WebReceiver, mail_server, web_receiver
 
-pytestmark = pytest.mark.usefixtures("own_logging")
 SECRET = "a secret of some length"  # noqa: S105 - of a test
 
 

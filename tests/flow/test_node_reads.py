@@ -20,8 +20,6 @@ from tests.flow.site import SEG, Archive, Site, Study, a_node, a_study, deliver,
 from tests.heart_scan import AGATSTON_OF_A_BEAD
 from tests.human_reports import a_report
 
-pytestmark = pytest.mark.usefixtures("own_logging")
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, finds_lad):

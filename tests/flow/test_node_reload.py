@@ -87,7 +87,7 @@ def _contexts(items):
     return [build_context(items[0].sop_class_uid, items[0].transfer_syntax_uid)]
 
 
-def test_destinations_come_and_go_and_nothing_that_waits_is_lost(tmp_path, finds_lad, own_logging):
+def test_destinations_come_and_go_and_nothing_that_waits_is_lost(tmp_path, finds_lad):
     first, second, third = (a_study(name) for name in ("first", "second", "third"))
     dead = destination(free_port(), "dead", timeout_seconds=2.0)
     with (

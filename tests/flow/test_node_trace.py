@@ -17,8 +17,6 @@ from node.service import Node
 from node.settings import Settings
 from tests.flow.site import Archive, Site, a_study, write_config
 
-pytestmark = pytest.mark.usefixtures("own_logging")
-
 
 @pytest.mark.parametrize("by", ["trace", "study", "series"])
 def test_a_study_can_be_followed_by_its_id(tmp_path: Path, archive: Archive, finds_lad: Reader, by: str):

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from model.labels import Territory
 from model.reader import Reader
@@ -37,18 +35,3 @@ def lad_reader() -> Reader:
 @pytest.fixture(scope="session")
 def blind_reader() -> Reader:
     return Reader(tiny_bundle(sees_heart=False), device="cpu")
-
-
-@pytest.fixture
-def restored_logging() -> Iterator[None]:
-    """Logging is the process's: give it back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    levels = {
-        name: logging.getLogger(name).level for name in ("pydicom", "sqlalchemy", "alembic", "node.dicom.pynetdicom")
-    }
-    yield
-    root.handlers, root.level = handlers, level
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
-    structlog.reset_defaults()

@@ -33,7 +33,7 @@ def config(tmp_path: Path, empty_ledger: Path) -> Path:
 
 
 @pytest.fixture
-def audit(config: Path, restored_logging: None):
+def audit(config: Path):
     def run(*arguments: str, settings: bool = True):
         clean = {name: None for name in os.environ if name.startswith("SECOND_READER_")}
         given = ["--config", str(config)] if settings else []

@@ -28,7 +28,6 @@ from tests.heart_scan import AGATSTON_OF_A_BEAD, BEAD, ORIGIN_LPS_MM, heart_scan
 from tests.node.rig import Rig
 from tests.tiny_bundle import tiny_bundle
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "serve",

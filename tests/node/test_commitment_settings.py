@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from node.committing import committing
 from node.domain.commitment import CommitmentRequest, Reference
@@ -49,8 +50,10 @@ def test_only_peers_of_the_settings_may_ask(rig):
     assert rig.ledger.commitments() == ()
 
 
-def test_it_is_said_that_the_node_is_no_archive(rig, capsys):
-    committing(settings_of(PEER), rig.storage, utc_now)
-    assert "no archive" not in capsys.readouterr().out
-    committing(settings_of(PEER, RETENTION__IMAGES_DAYS="30"), rig.storage, utc_now)
-    assert "no archive" in capsys.readouterr().out
+def test_it_is_said_that_the_node_is_no_archive(rig):
+    with capture_logs() as said:
+        committing(settings_of(PEER), rig.storage, utc_now)
+    assert said == []
+    with capture_logs() as said:
+        committing(settings_of(PEER, RETENTION__IMAGES_DAYS="30"), rig.storage, utc_now)
+    assert ["no archive" in one["event"] for one in said] == [True]

@@ -15,8 +15,6 @@ from node.domain.work import Stage, WorkState
 from node.storage.spool import StorageLock
 from tests.dicom_series import ct_series, thorax
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
 
 def run(*arguments: object, answer: str | None = None):
     clean = {name: None for name in os.environ if name.startswith("SECOND_READER_")}

@@ -20,9 +20,6 @@ def faulty() -> None:
         raise ValueError(PATIENT) from error
 
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
-
-
 def lines(capsys) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 

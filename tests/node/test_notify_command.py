@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 
-import pytest
 from typer.testing import CliRunner
 
 from node.cli import app
 from tests.notice_receivers import mail_server, web_receiver
 
-pytestmark = pytest.mark.usefixtures("restored_logging")
 SECRET = "a secret of some length"  # noqa: S105 - of a test
 
 

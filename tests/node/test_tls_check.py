@@ -17,7 +17,7 @@ from node.settings import Settings, SettingsError
 from tests.authority import Authority, needs_openssl
 from tests.tiny_bundle import tiny_bundle
 
-pytestmark = [needs_openssl, pytest.mark.usefixtures("restored_logging")]
+pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="module")

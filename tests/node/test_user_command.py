@@ -23,7 +23,7 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def user(config: Path, restored_logging: None):
+def user(config: Path):
     def run(*arguments: str, typed: str | None = None):
         clean = {name: None for name in os.environ if name.startswith("SECOND_READER_")}
         return CliRunner(env=clean).invoke(app, ["user", *arguments, "--config", str(config)], input=typed)
