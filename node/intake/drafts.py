@@ -39,6 +39,8 @@ KEY_FIELDS: Final = ("study_uid", "series_uid", "accession", "issuer", "patient_
 FIELDS: Final = (*KEY_FIELDS, "read_id", "version", "status", "reader", "read_at", "profile", "kvp")
 QUANTITIES: Final = ("agatston", "volume_mm3", "mass_mg")
 LONGEST_FIELD: Final = 256
+LONGEST_UID: Final = 64
+HIGHEST_VERSION: Final = 999_999_999
 Amounts = Mapping[tuple[str, str], float]
 
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
@@ -114,8 +116,8 @@ class _Values:
                 self._fault(name, f"longer than {LONGEST_FIELD} signs, or with signs that cannot be printed")
         for name in ("study_uid", "series_uid"):
             uid = self._text(name)
-            if uid and (len(uid) > 64 or _UID.fullmatch(uid) is None):
-                self._fault(name, f"{quoted(uid)} is no UID: it has digits and dots, and at most 64 signs")
+            if uid and (len(uid) > LONGEST_UID or _UID.fullmatch(uid) is None):
+                self._fault(name, f"{quoted(uid)} is no UID: it has digits and dots, and at most {LONGEST_UID} signs")
         return StudyKey(**{name: self._text(name) for name in KEY_FIELDS})
 
     def time(self, zone: tzinfo) -> datetime | None:

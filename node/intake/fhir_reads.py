@@ -24,6 +24,7 @@ from node.intake.json_reads import json_document
 from node.intake.parsed import Faults, Parsed, quoted
 
 MOST_BYTES: Final = 4_000_000
+RESOURCE_TYPES: Final = ("Bundle", "DiagnosticReport", "Observation")
 _UID: Final = re.compile(r"(?:urn:oid:)?([0-9]+(?:\.[0-9]+)+)")
 _STATUS: Final = {
     "final": ReadStatus.FINAL,
@@ -70,7 +71,7 @@ def read_fhir(data: bytes, site: FhirSite | None = None) -> Parsed:
     if not isinstance(document, dict):
         raise Malformed("a FHIR resource is an object")
     resources = Resources.of(document)
-    if document.get("resourceType") not in ("Bundle", "DiagnosticReport", "Observation"):
+    if document.get("resourceType") not in RESOURCE_TYPES:
         raise Refused("resourceType: only DiagnosticReport, Observation and Bundles of them are read")
     faults, reads = Faults(), []
     for place, report, observations in resources.reports():

@@ -16,7 +16,7 @@ from node.domain.errors import Malformed, Refused
 from node.domain.human_read import HIGHEST_SCORE, READ_REGIONS, ReadSource, ReadStatus
 from node.domain.region_names import region_named
 from node.intake.csv_reads import MOST_BYTES, MOST_LINES
-from node.intake.drafts import FIELDS, QUANTITIES, Draft, Taken
+from node.intake.drafts import FIELDS, HIGHEST_VERSION, LONGEST_FIELD, LONGEST_UID, QUANTITIES, Draft, Taken
 from node.intake.parsed import Faults, Parsed, quoted
 
 _AMOUNT: Final = {"type": ["number", "null"], "minimum": 0, "maximum": HIGHEST_SCORE}
@@ -26,20 +26,30 @@ _SCORE: Final[dict[str, Any]] = {
         {"type": "object", "properties": dict.fromkeys(QUANTITIES, _AMOUNT), "additionalProperties": False},
     ]
 }
+_TEXT: Final = {"type": ["string", "null"], "maxLength": LONGEST_FIELD}
+_UID: Final = {"type": ["string", "null"], "maxLength": LONGEST_UID, "pattern": r"^([0-9]+(\.[0-9]+)+)?$"}
+_SAID: Final = {"type": "string", "minLength": 1}
 SCHEMA: Final[Mapping[str, Any]] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "A human read of a calcium scan",
+    "description": "What is null or an empty text is missing. A study is named by its UID, or else by accession and patient_id.",
     "type": "object",
     "required": ["scores"],
-    "anyOf": [{"required": ["study_uid"]}, {"required": ["accession", "patient_id"]}],
+    "anyOf": [
+        {"required": ["study_uid"], "properties": {"study_uid": _SAID}},
+        {"required": ["accession", "patient_id"], "properties": {"accession": _SAID, "patient_id": _SAID}},
+    ],
     "properties": {
-        **{name: {"type": "string"} for name in FIELDS},
-        "version": {"type": "integer", "minimum": 1},
-        "status": {"enum": [str(status) for status in ReadStatus]},
-        "read_at": {"type": "string", "format": "date-time"},
-        "kvp": {"type": "number", "minimum": 40, "maximum": 200},
+        **dict.fromkeys(FIELDS, _TEXT),
+        "study_uid": _UID,
+        "series_uid": _UID,
+        "version": {"type": ["integer", "null"], "minimum": 1, "maximum": HIGHEST_VERSION},
+        "status": {"enum": [*(str(status) for status in ReadStatus), "", None]},
+        "read_at": _TEXT | {"description": "ISO 8601, as 2026-03-04T10:15:00+01:00; without a zone it is the site's"},
+        "kvp": {"type": ["number", "null"], "minimum": 40, "maximum": 200},
         "scores": {
+            "description": "Agatston scores by region, or objects; at least one that is not null",
             "type": "object",
+            "minProperties": 1,
             "properties": dict.fromkeys(READ_REGIONS, _SCORE),
             "additionalProperties": False,
         },

@@ -53,7 +53,7 @@ class Receiver:
     def _receive(self, dataset: bytes | memoryview, instance: Instance, request: StoreRequest) -> None:
         sha256 = content_sha256(request.transfer_syntax_uid, dataset)
         now = self._clock()
-        known = self._ledger.find_instance(instance.sop_uid)
+        known = self._ledger.kept_as(instance.sop_uid)
         if (
             known is not None
             and known.sha256 == sha256
@@ -96,7 +96,7 @@ class Receiver:
         Where the ledger cannot even say whether it has the row, the file stays; the next start sweeps it.
         """
         with contextlib.suppress(Retryable):
-            known = self._ledger.find_instance(instance.sop_uid)
+            known = self._ledger.kept_as(instance.sop_uid)
             if known is None or known.path != kept.path:
                 self._spool.remove(kept.path)
 

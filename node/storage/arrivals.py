@@ -11,30 +11,44 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, 
 from node.domain.faults import fault
 from node.domain.records import Arrival, Kept, StoredInstance
 from node.domain.series import Instance, Peer, SeriesState
-from node.storage.columns import insert_once
+from node.storage.columns import insert_once, inserting_once
 from node.storage.engine import Store
 from node.storage.facts import decode_instance, encode_instance
+from node.storage.prepared import Prepared
 from node.storage.tables import associations, instances, quarantined, senders, series
 
-# Built once: putting a statement together costs four times what it costs to run it.
 _OF_UID = instances.c.sop_uid == bindparam("of_sop")
-_FIND = select(instances).where(_OF_UID)
-_WHAT_IS_KNOWN = select(instances.c.sha256, instances.c.series_uid, instances.c.conflicted).where(_OF_UID)
-_REOPEN = (
-    update(series)
-    .where(series.c.series_uid == bindparam("of_series"))
-    .values(state=SeriesState.OPEN, last_received=bindparam("at"), last_ae_title=bindparam("by"))
+_OF_SERIES = series.c.series_uid == bindparam("of_series")
+_NEW_INSTANCE = tuple(column.name for column in instances.c if column.name != "generation")
+
+# What every image needs.
+_KEPT_AS = Prepared(lambda _: select(instances.c.path, instances.c.sha256, instances.c.size).where(_OF_UID))
+_WHAT_IS_KNOWN = Prepared(lambda _: select(instances.c.sha256, instances.c.series_uid).where(_OF_UID))
+_REOPEN = Prepared(
+    lambda _: (
+        update(series)
+        .where(_OF_SERIES)
+        .values(state=SeriesState.OPEN, last_received=bindparam("at"), last_ae_title=bindparam("by"))
+    )
 )
+_ADD = Prepared(lambda dialect: inserting_once(instances, dialect), _NEW_INSTANCE)
+_SEND = Prepared(lambda dialect: inserting_once(senders, dialect))
 
 
 class Arrivals(Store):
     """Instances as they come in."""
 
     def find_instance(self, sop_uid: str) -> StoredInstance | None:
-        """The kept instance of this UID: asked before writing, so that an identical one writes nothing."""
+        """The kept instance of this UID, and how it came."""
         with self._database.reading() as connection:
-            row = connection.execute(_FIND, {"of_sop": sop_uid}).first()
+            row = connection.execute(select(instances).where(instances.c.sop_uid == sop_uid)).first()
         return None if row is None else stored_instance(row)
+
+    def kept_as(self, sop_uid: str) -> Kept | None:
+        """Where the instance of this UID lies: asked before writing, so that an identical one writes nothing."""
+        with self._database.glancing() as connection:
+            rows = _KEPT_AS.rows(connection, {"of_sop": sop_uid})
+        return Kept(path=rows[0][0], sha256=rows[0][1], size=rows[0][2]) if rows else None
 
     def add_instance(self, instance: Instance, kept: Kept, peer: Peer, now: datetime) -> Arrival:
         """Record a kept instance; when this returns, success may be answered.
@@ -142,14 +156,15 @@ def stored_instance(row: Row[Any]) -> StoredInstance:
 
 def _known(connection: Connection, instance: Instance, sha256: str, peer: Peer, now: datetime) -> Arrival | None:
     """What the arrival is if its UID is known, None if it is not."""
-    row = connection.execute(_WHAT_IS_KNOWN, {"of_sop": instance.sop_uid}).first()
-    if row is None:
+    rows = _WHAT_IS_KNOWN.rows(connection, {"of_sop": instance.sop_uid})
+    if not rows:
         return None
-    if row.sha256 == sha256 and row.series_uid == instance.series_uid:
+    known_sha256, known_series = rows[0]
+    if known_sha256 == sha256 and known_series == instance.series_uid:
         _keep_waiting(connection, instance, peer, now)
         return Arrival.SAME
     # The series first, as everywhere: two transactions that lock in one order cannot wait for each other.
-    count = update(series).where(series.c.series_uid == row.series_uid).values(conflicts=series.c.conflicts + 1)
+    count = update(series).where(series.c.series_uid == known_series).values(conflicts=series.c.conflicts + 1)
     connection.execute(count)
     flag = update(instances).where(instances.c.sop_uid == instance.sop_uid).values(conflicted=True)
     connection.execute(flag)
@@ -169,10 +184,10 @@ def _keep_waiting(connection: Connection, instance: Instance, peer: Peer, now: d
 
 def _added(connection: Connection, instance: Instance, row: dict[str, Any], peer: Peer, now: datetime) -> Arrival:
     """Insert an instance whose UID was not known a moment ago; on PostgreSQL another process may be faster."""
-    reopened = connection.execute(_REOPEN, {"of_series": instance.series_uid, "at": now, "by": peer.ae_title})
-    if reopened.rowcount == 0:
+    opened = {"of_series": instance.series_uid, "at": now, "by": peer.ae_title}
+    if _REOPEN.count(connection, opened) == 0:
         insert_once(connection, series, _new_series(instance, peer, now))
-    if not insert_once(connection, instances, row):
+    if not _ADD.rows(connection, row):
         return _known(connection, instance, row["sha256"], peer, now) or Arrival.CONFLICT
     _sending(connection, instance, peer)
     return Arrival.NEW
@@ -186,7 +201,7 @@ def _ended(connection: Connection, which: ColumnElement[bool], *, released: bool
 
 
 def _sending(connection: Connection, instance: Instance, peer: Peer) -> None:
-    insert_once(connection, senders, {"series_uid": instance.series_uid, "association": peer.association})
+    _SEND.rows(connection, {"series_uid": instance.series_uid, "association": peer.association})
 
 
 def _new_series(instance: Instance, peer: Peer, now: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, DateTime, Dialect, Executable, MetaData, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData(
@@ -49,11 +50,12 @@ def needed(name: str, kind: Any, *more: Any) -> Column[Any]:  # noqa: ANN401 any
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there; whether it was inserted. One statement, so no race."""
     # Asked by what it returns: drivers disagree on the row count of an insert.
-    return connection.execute(_insert_once(table, connection.dialect.name), values).first() is not None
+    return connection.execute(inserting_once(table, connection.dialect.name), values).first() is not None
 
 
 @cache
-def _insert_once(table: Table, dialect: str) -> Executable:
+def inserting_once(table: Table, dialect: str) -> ReturningInsert[Any]:
+    """The statement of :func:`insert_once`: it returns a row if it has inserted one."""
     build = postgresql.insert if dialect == "postgresql" else sqlite.insert
     return build(table).on_conflict_do_nothing().returning(next(iter(table.primary_key)))
 

@@ -105,6 +105,19 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def glancing(self) -> Iterator[Connection]:
+        """For one statement of :mod:`node.storage.prepared` that only reads: a view of its own, without a transaction.
+
+        Raises
+        ------
+        LedgerBusy
+            The database is away.
+
+        """
+        with self._timed("read"), _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction, committed and durable when the block has ended.
 

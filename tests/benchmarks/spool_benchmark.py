@@ -48,7 +48,7 @@ def whole(spool: Spool, ledger: Ledger, dataset: bytes) -> Callable[[int, int], 
     def once(series: int, number: int) -> None:
         instance = an_instance(series, number)
         sha256 = content_sha256(instance.transfer_syntax_uid, dataset)
-        if ledger.find_instance(instance.sop_uid) is None:
+        if ledger.kept_as(instance.sop_uid) is None:
             kept = spool.keep(
                 (bytes(360), dataset), series_uid=instance.series_uid, sop_uid=instance.sop_uid, sha256=sha256
             )

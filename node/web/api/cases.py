@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
@@ -27,6 +27,7 @@ from node.web.veil import order_for, veiled, withheld
 
 router = APIRouter(prefix="/cases", tags=["cases"])
 _Word = Annotated[str, Query(max_length=200)]
+_Number = Annotated[int, Path(ge=1, description="The id of a case")]
 _Date = Annotated[str, Query(pattern=r"^([0-9]{8})?$")]
 
 
@@ -42,7 +43,12 @@ class DecisionIn(BaseModel):
 
 
 _REVEAL: Final = "/api/v1/cases/{number}/reveal"
-_SCHEMA: Final = DecisionIn.model_json_schema()
+_SCHEMA: Final = {
+    # its enums stand among the document's components already, with every answer that holds a decision
+    name: part
+    for name, part in DecisionIn.model_json_schema(ref_template="#/components/schemas/{model}").items()
+    if name != "$defs"
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +133,7 @@ def listed(
 
 
 @router.get("/{number}")
-def detail(request: Request, visitor: Viewer, number: int) -> CaseDetail:
+def detail(request: Request, visitor: Viewer, number: _Number) -> CaseDetail:
     """One case; without scores where the user is still to review it blind."""
     house = house_of(request)
     case = case_numbered(house, number)
@@ -137,7 +143,7 @@ def detail(request: Request, visitor: Viewer, number: int) -> CaseDetail:
 
 
 @router.post("/{number}/reveal")
-def reveal(request: Request, visitor: Reviewer, number: int) -> CaseDetail:
+def reveal(request: Request, visitor: Reviewer, number: _Number) -> CaseDetail:
     """Say which read is whose, once and for good; what the user decides from then on was not decided blind."""
     house = house_of(request)
     case = case_numbered(house, number)
@@ -152,7 +158,10 @@ def reveal(request: Request, visitor: Reviewer, number: int) -> CaseDetail:
     responses={409: {"description": "Somebody else has decided in the meantime"}},
 )
 def decide(
-    request: Request, visitor: Reviewer, number: int, body: Annotated[bytes, Depends(body_of("application/json"))]
+    request: Request,
+    visitor: Reviewer,
+    number: _Number,
+    body: Annotated[bytes, Depends(body_of("application/json"))],
 ) -> CaseDetail:
     """Record the next version of the decision on a case, or of its withdrawal."""
     house = house_of(request)

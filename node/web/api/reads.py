@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from node.domain.human_read import ReadSource
 from node.domain.read_history import ReadArrival, ReadState
-from node.intake.csv_reads import read_csv
-from node.intake.fhir_reads import read_fhir
+from node.intake.csv_reads import MOST_LINES, read_csv
+from node.intake.fhir_reads import RESOURCE_TYPES, read_fhir
 from node.intake.json_reads import SCHEMA, read_json
 from node.intake.parsed import Parsed
 from node.web.accounts import Visitor
@@ -26,19 +26,23 @@ from node.web.trail import Action, record
 
 router = APIRouter(tags=["reads"])
 _FHIR_TYPES: Final = ("application/fhir+json", "application/json")
+_READS: Final = {"type": "array", "items": SCHEMA, "minItems": 1, "maxItems": MOST_LINES}
 _READ_BODY: Final = as_body(
     {
         "oneOf": [
             SCHEMA,
-            {"type": "array", "items": SCHEMA},
-            {"type": "object", "required": ["reads"], "properties": {"reads": {"type": "array", "items": SCHEMA}}},
+            _READS,
+            {"type": "object", "required": ["reads"], "properties": {"reads": _READS}, "additionalProperties": False},
         ]
     },
     "application/json",
 )
 _READ_BODY["requestBody"]["content"]["application/json"]["example"] = READ
 _READ_BODY["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}, "example": TABLE}
-_FHIR_BODY: Final = as_body({"type": "object", "required": ["resourceType"]}, *_FHIR_TYPES)
+_FHIR_BODY: Final = as_body(
+    {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"enum": RESOURCE_TYPES}}},
+    *_FHIR_TYPES,
+)
 for _content in _FHIR_BODY["requestBody"]["content"].values():
     _content["example"] = REPORT
 
