@@ -150,7 +150,7 @@ def _draft(one: object, place: str, faults: Faults) -> Draft | None:
 def _field(name: str, value: object, place: str, faults: Faults) -> str:
     if name in _NUMBERS:
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1 << 53:
-            return str(value)
+            return str(int(value) if value == int(value) else value)  # to JSON, 2.0 is a whole number
         faults.add(place, "a number is needed")
         return ""
     if not isinstance(value, str):

@@ -67,6 +67,11 @@ def test_faults_are_told_by_their_place(change, words):
     assert words in parsed.refusal
 
 
+def test_a_whole_number_may_be_written_with_a_point():
+    (read,) = read_json(encoded(READ | {"version": 2.0, "kvp": 120.5})).reads
+    assert (read.version, read.kvp) == (2, 120.5)
+
+
 def test_all_faults_of_all_reads_are_told_and_the_good_ones_taken():
     parsed = read_json(encoded([READ | {"scores": {"LAD": "x"}, "kvp": 5}, READ, 7]))
     assert len(parsed.reads) == 1
