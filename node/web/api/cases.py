@@ -31,10 +31,22 @@ _Number = Annotated[int, Path(ge=1, description="The id of a case")]
 _Date = Annotated[str, Query(pattern=r"^([0-9]{8})?$")]
 
 
+_DECIDES: Final = {"outcome": {"type": "string"}, "withdrawn": {"const": False}}
+_WITHDRAWS: Final = {"withdrawn": {"const": True}, "outcome": {"type": "null"}, "radpeer": {"type": "null"}}
+
+
 class DecisionIn(BaseModel):
     """A decision, or the withdrawal of one. ``version`` is the one it would be: one more than there are."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["outcome"], "properties": _DECIDES},
+                {"required": ["withdrawn"], "properties": _WITHDRAWS},
+            ]
+        },
+    )
     version: int = Field(ge=1, lt=1 << 31)
     outcome: ReviewOutcome | None = None
     radpeer: Radpeer | None = None
@@ -155,7 +167,12 @@ def reveal(request: Request, visitor: Reviewer, number: _Number) -> CaseDetail:
     "/{number}/decisions",
     status_code=201,
     openapi_extra=as_body(_SCHEMA | {"examples": [DECISION]}, "application/json"),
-    responses={409: {"description": "Somebody else has decided in the meantime"}},
+    responses={
+        409: {
+            "description": "It is not the next version, there is no decision to withdraw, the reads were compared anew, or "
+            "you are still to review the case blind"
+        }
+    },
 )
 def decide(
     request: Request,
@@ -185,9 +202,8 @@ def decide(
         raise HTTPException(409, f"You are to review this case blind: do so on its page, or POST to {_REVEAL} first.")
     try:
         house.ledger.add_decision(number, decision)
-    except Refused as refusal:
-        raced = len(house.ledger.decisions(number)) >= sent.version
-        raise HTTPException(409 if raced else 422, f"{refusal}.".capitalize()) from refusal
+    except Refused as refusal:  # nothing is wrong with what was sent: it does not go with what is decided here
+        raise HTTPException(409, f"{refusal}.".capitalize()) from refusal
     return _detail(house, visitor, case_numbered(house, number))
 
 

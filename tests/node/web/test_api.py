@@ -241,7 +241,6 @@ def test_a_decision_is_recorded_in_turn_and_can_be_undone(site):
         {"version": 1, "outcome": "node-right", "radpeer": "4"},
         {"version": 1, "outcome": "node-right", "more": 1},
         {"version": 1, "outcome": "node-right", "withdrawn": True},
-        {"version": 1, "withdrawn": True},
         {"version": 1, "outcome": "node-right", "comment": "x" * 5000},
         [],
     ],
@@ -251,6 +250,14 @@ def test_a_decision_that_says_nothing_or_too_much_is_refused(site, body):
     answer = post(site, body, path=f"/api/v1/cases/{number}/decisions")
     assert answer.status_code == 422
     assert told(answer)
+    assert site.ledger.decisions(number) == ()
+
+
+def test_where_nothing_is_decided_nothing_can_be_withdrawn(site):
+    number = site.case(1, {"LAD": 300.0}, {"CAC": 0})
+    answer = post(site, {"version": 1, "withdrawn": True}, path=f"/api/v1/cases/{number}/decisions")
+    assert answer.status_code == 409
+    assert told(answer, "no decision to withdraw")
     assert site.ledger.decisions(number) == ()
 
 
