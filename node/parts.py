@@ -225,6 +225,7 @@ def hl7_site(settings: Settings) -> Hl7Site:
         assumed_charset=hl7.charset,
         issuer=hl7.issuer,
         read_text=hl7.read_text,
+        processing=hl7.processing_id,
     )
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -97,6 +97,11 @@ class Hl7Settings(BaseModel):
     issuer: str = Field(default="", description="Assigning authority of the patient ids, where a message names none.")
     charset: str = Field(default="", description="Character set of messages without MSH-18, such as `8859/1`.")
     read_text: bool = Field(default=True, description="Search free text where nothing is coded (low confidence).")
+    processing_id: Literal["P", "T", "D"] = Field(
+        default="P",
+        description="What this node is: P (production), T (training), D (debugging). "
+        "Messages meant for another (MSH-11) are rejected; one that does not say is for P.",
+    )
 
     @field_validator("allow")
     @classmethod

@@ -35,7 +35,7 @@ class AckCode(StrEnum):
 
     ACCEPT = "AA"
     ERROR = "AE"  # its content or its format is wrong, its length too
-    REJECT = "AR"  # of a type or version not taken here (MSH-9, MSH-12), or for the moment: the text then says so
+    REJECT = "AR"  # not for this software (MSH-9, MSH-11, MSH-12), or not for the moment: the text then says so
 
 
 class Problem(StrEnum):
@@ -43,6 +43,7 @@ class Problem(StrEnum):
 
     DATA = "102"
     TYPE = "200"
+    PROCESSING = "202"
     VERSION = "203"
     INTERNAL = "207"
 
@@ -55,6 +56,7 @@ class Problem(StrEnum):
 _WORDS: Final[Mapping[Problem, str]] = {
     Problem.DATA: "Data type error",
     Problem.TYPE: "Unsupported message type",
+    Problem.PROCESSING: "Unsupported processing id",
     Problem.VERSION: "Unsupported version id",
     Problem.INTERNAL: "Application internal error",
 }

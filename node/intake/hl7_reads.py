@@ -60,6 +60,8 @@ class Hl7Site:
         The assigning authority whose patient id is wanted, if a patient has several; also stands in where none is said.
     read_text
         Whether free text is searched where nothing is coded.
+    processing
+        What this node is to senders (MSH-11): P production, T training, D debugging.
 
     """
 
@@ -69,6 +71,7 @@ class Hl7Site:
     accession_from: tuple[str, ...] = ("OBR-18", "OBR-3", "ORC-3")
     issuer: str = ""
     read_text: bool = True
+    processing: str = "P"
     most_bytes: int = MOST_BYTES
 
 
@@ -78,7 +81,7 @@ def read_hl7(data: bytes, site: Hl7Site | None = None) -> Parsed:
     Raises
     ------
     Unsupported
-        If it is of another kind or version.
+        If it is of another kind or version, or meant for another than this node (a trial must not count as a read).
     Refused
         If it is too large, or in an unknown encoding.
     Malformed
@@ -89,6 +92,9 @@ def read_hl7(data: bytes, site: Hl7Site | None = None) -> Parsed:
     message = parse(data, assumed_charset=site.assumed_charset, most_bytes=site.most_bytes)
     if message.kind != "ORU^R01":
         raise Unsupported(f"MSH-9: {quoted(message.kind)} is not read, only ORU^R01", Problem.TYPE)
+    meant = message.header.text(11) or "P"
+    if meant != site.processing:
+        raise Unsupported(f"MSH-11: meant for {quoted(meant)}, this node is {site.processing}", Problem.PROCESSING)
     if _VERSION.fullmatch(message.header.text(12)) is None:
         raise Unsupported(f"MSH-12: HL7 version {quoted(message.header.text(12))} is not read", Problem.VERSION)
     faults = Faults()

@@ -223,6 +223,7 @@ def test_the_doors_of_human_reads_are_set(toml):
     text = (
         '[reads]\nzone = "Europe/Berlin"\ncapture_colours = { LAD = "#FFD600" }\n'
         '[hl7]\nenabled = true\nport = 0\nallow = ["10.1.0.0/16"]\nissuer = "HOSP"\ncharset = "8859/1"\n'
+        'processing_id = "T"\n'
         'codes = { "99RIS|17" = "RCA volume" }\n'
         '[fhir]\nissuer = "urn:hosp"\ncodes = { "urn:ris:codes|7" = "LAD mass" }\n'
     )
@@ -230,6 +231,7 @@ def test_the_doors_of_human_reads_are_set(toml):
     assert settings.reads.rgb() == {"LAD": (255, 214, 0)}
     site = hl7_site(settings)
     assert (str(site.zone), site.issuer, site.assumed_charset) == ("Europe/Berlin", "HOSP", "8859/1")
+    assert site.processing == "T"
     assert site.codes.find([("99RIS", "17")]) == Target("RCA", "volume_mm3")
     posted = fhir_site(settings)
     assert (str(posted.zone), posted.issuer) == ("Europe/Berlin", "urn:hosp")

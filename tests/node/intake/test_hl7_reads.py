@@ -246,7 +246,12 @@ def test_a_refusal_says_why(version, err):
 
 @pytest.mark.parametrize(
     ("given_", "number"),
-    [(message().replace(b"ORU^R01", b"ADT^A01"), "200"), (message(version="3.0"), "203")],
+    [
+        (message().replace(b"ORU^R01", b"ADT^A01"), "200"),
+        (message(version="3.0"), "203"),
+        (message(obx("LAD-AGATSTON", "1")).replace(b"|MSG1|P|", b"|MSG1|T|"), "202"),
+        (message(obx("LAD-AGATSTON", "1")).replace(b"|MSG1|P|", b"|MSG1|D^T|"), "202"),
+    ],
 )
 def test_what_is_none_of_ours_is_rejected_by_its_number(given_, number):
     with pytest.raises(Unsupported) as error:
@@ -254,6 +259,17 @@ def test_what_is_none_of_ours_is_rejected_by_its_number(given_, number):
     answer = ack(message(), AckCode.REJECT, str(error.value), problem=error.value.problem).decode("ascii")
     assert f"ERR|||{number}^Unsupported" in answer
     assert "try again" not in answer
+
+
+@pytest.mark.parametrize(("said", "meant"), [(b"T", "T"), (b"P^T", "P"), (b"", "P")])
+def test_a_trial_is_read_where_trials_are_meant_to_be_read(said, meant):
+    data = message(obx("LAD-AGATSTON", "1")).replace(b"|MSG1|P|", b"|MSG1|" + said + b"|")
+    for processing in "PTD":
+        if processing == meant:
+            assert one(data, Hl7Site(processing=processing)).scores
+        else:
+            with pytest.raises(Unsupported, match=rf"MSH-11: meant for '{meant}', this node is {processing}"):
+                read_hl7(data, Hl7Site(processing=processing))
 
 
 @given(st.binary(max_size=300), st.text(max_size=50))
