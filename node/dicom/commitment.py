@@ -33,8 +33,8 @@ WELL_KNOWN: Final = "1.2.840.10008.1.20.1.1"
 COMMITMENT_SYNTAXES: Final = (EXPLICIT, IMPLICIT)
 _REQUEST_ACTION: Final = 1
 _ALL_KEPT, _SOME_FAILED = 1, 2
-_MOST_BYTES: Final = 8 * 1024 * 1024
-_MOST_REFERENCES: Final = 50_000
+MOST_BYTES: Final = 8 * 1024 * 1024
+MOST_REFERENCES: Final = 50_000
 
 SUCCESS: Final = 0x0000
 PROCESSING_FAILURE: Final = 0x0110
@@ -96,12 +96,12 @@ def request_in(data: bytes, transfer_syntax_uid: str) -> tuple[str, tuple[Refere
         It names more than one request can.
 
     """
-    if len(data) > _MOST_BYTES:
+    if len(data) > MOST_BYTES:
         raise TooLong(f"a request of {len(data)} bytes")
     elements = Elements.of(memoryview(data), transfer_syntax_uid)
     transaction = _uid(elements, "TransactionUID")
-    items = elements.items("ReferencedSOPSequence", most=2 * _MOST_REFERENCES)
-    if len(items) > _MOST_REFERENCES:
+    items = elements.items("ReferencedSOPSequence", most=2 * MOST_REFERENCES)
+    if len(items) > MOST_REFERENCES:
         raise TooLong(f"{len(items)} instances in one request")
     named = (Reference(_uid(item, "ReferencedSOPClassUID"), _uid(item, "ReferencedSOPInstanceUID")) for item in items)
     references = tuple(dict.fromkeys(named))

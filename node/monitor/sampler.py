@@ -11,6 +11,7 @@ from typing import Final, Self
 
 import structlog
 
+from node.domain.commitment import CommitmentState
 from node.domain.errors import NodeError
 from node.domain.tiers import Tier
 from node.domain.work import Stage, WorkState
@@ -103,6 +104,7 @@ class Sampler:
         self._written_at = time.monotonic()
         self._gauges.queue(self._ledger.queue_depths(), self._clock())
         self._gauges.cases(self._ledger.open_cases())
+        self._gauges.commitments(self._ledger.commitment_counts())
 
     def _run(self) -> None:
         while True:
@@ -128,6 +130,7 @@ class _Gauges:
         self._pending = gauge("deliveries_waiting", "Objects that wait to be delivered.", ["destination"])
         self._letters = gauge("dead_letters", "Parked work that waits for a person.", ["stage"])
         self._cases = gauge("open_cases", "Cases that nobody has decided.", ["tier"])
+        self._commitments = gauge("commitments", "Requests for storage commitment, of the last month.", ["state"])
         self._free = gauge("disk_free_bytes", "Free space of the storage's disk.")
         gauge("disk_reserve_bytes", "Space that is never filled: below it, instances are refused.").set(node.reserve)
         gauge("associations_open", "Associations that are open now.").set_function(node.associations)
@@ -155,6 +158,11 @@ class _Gauges:
         """Cases that nobody has decided."""
         for tier in Tier:
             self._cases.labels(tier).set(by_tier.get(tier, 0))
+
+    def commitments(self, by_state: Mapping[CommitmentState, int]) -> None:
+        """Requests for storage commitment: those that are given up have left a peer without an answer."""
+        for state in CommitmentState:
+            self._commitments.labels(state.replace(" ", "-")).set(by_state.get(state, 0))
 
     def disk(self, free: int | None) -> None:
         """Free bytes; the last known where the disk does not answer."""

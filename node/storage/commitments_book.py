@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -64,6 +65,12 @@ class CommitmentsBook(Store):
     def commitments(self, limit: int = 100) -> tuple[StoredCommitment, ...]:
         """Requests, whatever became of them."""
         return self._commitments(limit=limit)
+
+    def commitment_counts(self) -> Mapping[CommitmentState, int]:
+        """How many requests stand where; those that are over count for a month."""
+        query = select(commitments.c.state, func.count()).group_by(commitments.c.state)
+        with self._database.reading() as connection:
+            return {CommitmentState(state): count for state, count in connection.execute(query).all()}
 
     def settle_commitment(self, number: int, state: CommitmentState, now: datetime, error: str = "") -> None:
         """The result was told, or is given up."""

@@ -31,10 +31,10 @@ def test_a_request_is_read_each_instance_once_in_order(syntax, implicit):
 
 def test_what_is_too_long_is_refused_before_it_is_read(monkeypatch):
     data = encoded(a_request([(CT, f"1.{number}") for number in range(10)]))
-    monkeypatch.setattr(commitment, "_MOST_REFERENCES", 9)
+    monkeypatch.setattr(commitment, "MOST_REFERENCES", 9)
     with pytest.raises(TooLong, match="10 instances"):
         request_in(data, IMPLICIT)
-    monkeypatch.setattr(commitment, "_MOST_BYTES", 100)
+    monkeypatch.setattr(commitment, "MOST_BYTES", 100)
     with pytest.raises(TooLong, match="bytes"):
         request_in(data, IMPLICIT)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydicom.uid import UID
 
+from node.dicom import commitment
 from node.dicom.acceptor import Limits
 from node.dicom.contexts import ACCEPTED_CLASSES, ACCEPTED_SYNTAXES, SENT_CLASSES, SENT_SYNTAX
 from node.dicom.pixels import decodable
 from node.dicom.sender import Timeouts
 from node.dicom.statuses import Status
+from node.domain.commitment import Failure
 
 STATEMENT = (Path(__file__).parents[3] / "deploy" / "CONFORMANCE.md").read_text(encoding="utf-8")
 
@@ -57,6 +59,27 @@ def test_limits():
         f"{Timeouts().response:.0f} s without an answer",
     ):
         assert value in said
+
+
+def test_storage_commitment():
+    said = section("1.7")
+    assert f"{commitment.MOST_REFERENCES:,} instances and {commitment.MOST_BYTES >> 20} MiB" in said
+    assert set(re.findall(r"^\| ([0-9A-F]{4}) \|", said, re.MULTILINE)) == {
+        f"{status:04X}"
+        for status in (
+            commitment.SUCCESS,
+            commitment.PROCESSING_FAILURE,
+            commitment.NO_SUCH_INSTANCE,
+            commitment.INVALID_ARGUMENT,
+            commitment.NO_SUCH_ACTION,
+            commitment.NOT_AUTHORISED,
+            commitment.RESOURCE_LIMITATION,
+        )
+    }
+    for failure in Failure:
+        assert f"{failure:04X}: " in said
+    for syntax in commitment.COMMITMENT_SYNTAXES:
+        assert UID(syntax).name.split()[0] in said
 
 
 @pytest.mark.parametrize("syntax", ACCEPTED_SYNTAXES)

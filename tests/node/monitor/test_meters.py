@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from node.domain.commitment import CommitmentState
 from node.domain.errors import LedgerBusy, PeerDown, Refused
 from node.domain.records import NewWork, Outcome
 from node.domain.work import Stage, Work, WorkState
@@ -16,6 +18,7 @@ from node.monitor.readiness import LEDGER_SECONDS, Seen, readiness_of
 from node.monitor.sampler import Asked, Sampler
 from node.monitor.watch import LOOPBACK, admits
 from tests.node.storage.builders import a_file, a_peer, an_instance
+from tests.node.storage.commitment_program import ASKED
 from tests.web_site import WebSite
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -120,6 +123,9 @@ def test_a_look_measures_queue_letters_cases_and_disk(site: WebSite):
     letter = ledger.claim(NOW, LEASE, [Stage.DELIVER])
     ledger.park(letter, NOW, "refused")
     site.case(1, {"LCX": 200.0}, {"LM": 0, "LAD": 0, "LCX": 0, "RCA": 0})
+    for number in range(2):
+        ledger.add_commitment(replace(ASKED, transaction_uid=f"9.{number}"), NOW)
+    ledger.settle_commitment(ledger.commitments()[0].id, CommitmentState.GIVEN_UP, NOW, "nobody there")
     sampler = Sampler(ledger, meters, asked(), lambda: NOW + timedelta(seconds=90))
     assert not sampler.readiness().ready
     sampler.look()
@@ -128,6 +134,11 @@ def test_a_look_measures_queue_letters_cases_and_disk(site: WebSite):
     assert (found["dead_letters", "deliver"], found["dead_letters", "read"]) == (1, 0)
     assert (found["queue_oldest_seconds", "deliver"], found["queue_oldest_seconds", "read"]) == (90, 0)
     assert found["open_cases", "priority"] == 1
+    assert {key[1]: value for key, value in found.items() if key[0] == "commitments"} == {
+        "pending": 1,
+        "told": 0,
+        "given-up": 1,
+    }
     assert (found["disk_free_bytes",], found["disk_reserve_bytes",]) == (10, 5)
     assert (found["associations_open",], found["model_loaded",]) == (2, 1)
     assert sampler.readiness().ready
