@@ -31,7 +31,7 @@ _UID: Final = {"type": ["string", "null"], "maxLength": LONGEST_UID, "pattern": 
 _SAID: Final = {"type": "string", "minLength": 1}
 SCHEMA: Final[Mapping[str, Any]] = {
     "title": "A human read of a calcium scan",
-    "description": "What is null or an empty text is missing. A study is named by its UID, or else by accession and patient_id.",
+    "description": "Null and empty texts are missing. A study is named by study_uid, or by accession and patient_id.",
     "type": "object",
     "required": ["scores"],
     "anyOf": [
@@ -50,8 +50,8 @@ SCHEMA: Final[Mapping[str, Any]] = {
             "description": "Agatston scores by region, or objects; at least one that is not null",
             "type": "object",
             "minProperties": 1,
-            "properties": dict.fromkeys(READ_REGIONS, _SCORE),
-            "additionalProperties": False,
+            "propertyNames": {"enum": list(READ_REGIONS)},
+            "additionalProperties": _SCORE,
         },
     },
     "additionalProperties": False,

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 from starlette.requests import Request
 
 from node.domain.cases import Case, CaseFilter, CaseOrder, CaseRow, CaseState, PageOf
@@ -29,10 +30,12 @@ router = APIRouter(prefix="/cases", tags=["cases"])
 _Word = Annotated[str, Query(max_length=200)]
 _Number = Annotated[int, Path(ge=1, description="The id of a case")]
 _Date = Annotated[str, Query(pattern=r"^([0-9]{8})?$")]
-
-
-_DECIDES: Final = {"outcome": {"type": "string"}, "withdrawn": {"const": False}}
-_WITHDRAWS: Final = {"withdrawn": {"const": True}, "outcome": {"type": "null"}, "radpeer": {"type": "null"}}
+_CONFLICT: Final = (
+    "It is not the next version, there is no decision to withdraw, the reads were compared anew, or you are still to "
+    "review the case blind"
+)
+_DECIDES: Final[JsonDict] = {"outcome": {"type": "string"}, "withdrawn": {"const": False}}
+_WITHDRAWS: Final[JsonDict] = {"withdrawn": {"const": True}, "outcome": {"type": "null"}, "radpeer": {"type": "null"}}
 
 
 class DecisionIn(BaseModel):
@@ -167,12 +170,7 @@ def reveal(request: Request, visitor: Reviewer, number: _Number) -> CaseDetail:
     "/{number}/decisions",
     status_code=201,
     openapi_extra=as_body(_SCHEMA | {"examples": [DECISION]}, "application/json"),
-    responses={
-        409: {
-            "description": "It is not the next version, there is no decision to withdraw, the reads were compared anew, or "
-            "you are still to review the case blind"
-        }
-    },
+    responses={409: {"description": _CONFLICT}},
 )
 def decide(
     request: Request,

@@ -14,10 +14,10 @@ SCHEMA: Final[dict[str, Any]] = {
     "required": ["type", "title", "status", "detail", "reasons"],
     "properties": {
         "type": {"type": "string"},
-        "title": {"type": "string"},
+        "title": {"type": "string", "minLength": 1},
         "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "reasons": {"type": "array", "items": {"type": "string"}},
+        "detail": {"type": "string", "minLength": 1},
+        "reasons": {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
     },
 }
 
