@@ -1,9 +1,10 @@
-"""The API, asked by schemathesis: every operation of its document, over the real application, by one caller.
+"""The site, asked by schemathesis: every operation of a document, over the real application, by one caller.
 
 What is asked is drawn from the document, half of it in keeping with it and half against it; so are sequences in which
-one answer's values go into the next request. What is held against the document: the status, type, headers and content
-of every answer, that nothing against it is taken, that nobody is let in without a token, and that other methods are
-refused.
+one answer's values go into the next request. What is held against the document of the API: the status, type, headers
+and content of every answer, that nothing against it is taken, that nobody is let in without a token, and that other
+methods are refused. The pages have a document here only: it says what can be asked for and promises no answer, so what
+is looked for is a fault of the node.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import schemathesis
+from fastapi.openapi.utils import get_openapi
 from schemathesis import engine
 from schemathesis.engine import events
 from schemathesis.engine.recorder import ScenarioRecorder
@@ -23,17 +25,36 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from node.domain.people import Role
+from node.web.api import v1
 from node.web.api.v1 import specification
+from node.web.site import ROUTERS
 from tests.node.web.test_api import ApiSite
 from tests.web_site import field_of
 
-DOCUMENT: Final = specification("9")
-OPERATIONS: Final = frozenset(f"{method.upper()} {path}" for path, on in DOCUMENT["paths"].items() for method in on)
+API: Final = specification("9")
+_END_THE_LOG_IN: Final = frozenset({"/logout", "/password"})
+
+
+def _pages() -> dict[str, Any]:
+    """What the routes of the pages say of their queries and forms; not those after which the caller is nobody."""
+    routes = [route for router in ROUTERS if router is not v1.router for route in router.routes]
+    found = get_openapi(title="Pages", version="9", routes=routes)
+    found["paths"] = {path: on for path, on in found["paths"].items() if path not in _END_THE_LOG_IN}
+    found["components"]["securitySchemes"] = API["components"]["securitySchemes"]
+    return found | {"security": API["security"]}
+
+
+PAGES: Final = _pages()
 PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 """Examples of the document; every boundary of every value; values by chance; sequences."""
 _SAYS_MORE: Final = "^POST /api/v1/(reads|fhir.*)$"
 """Whose bodies may be refused although the document takes them: it cannot say what stands in a table, what a time is
 or which signs can be printed, and leaves FHIR R4 to FHIR. ``test_the_examples_are_taken`` says what must be taken."""
+
+
+def operations_of(document: Mapping[str, Any]) -> frozenset[str]:
+    """Every operation as ``GET /path``."""
+    return frozenset(f"{method.upper()} {path}" for path, on in document["paths"].items() for method in on)
 
 
 @dataclass(slots=True)
@@ -98,17 +119,18 @@ def asked(
     *,
     seed: int | None = None,
     phases: tuple[str, ...] = PHASES,
+    document: Mapping[str, Any] = API,
     only: str = "",
 ) -> Told:
     """Ask every operation, or the one path ``only``, so many times by chance; without a seed the same every time."""
-    config = schemathesis.Config.from_dict(_config(CALLERS[caller](site), examples, seed, phases))
+    config = schemathesis.Config.from_dict(_config(examples, seed, phases) | _held(document) | CALLERS[caller](site))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         site.clock.advance(milliseconds=100)  # so that nobody is told to wait
         await site.app(scope, receive, send)
 
-    paths = {path: on for path, on in DOCUMENT["paths"].items() if only in ("", path)}
-    schema = schemathesis.openapi.from_dict(DOCUMENT | {"paths": paths}, config=config)
+    paths = {path: on for path, on in document["paths"].items() if only in ("", path)}
+    schema = schemathesis.openapi.from_dict({**document, "paths": paths}, config=config)
     schema.app = app
     schema.config.update(base_url="http://testserver")
     told = Told()
@@ -123,13 +145,17 @@ def asked(
     return told
 
 
-def _config(shown: dict[str, Any], examples: int, seed: int | None, phases: tuple[str, ...]) -> dict[str, Any]:
-    drawn = {"max-examples": examples, "deterministic": seed is None, "database": "none"}
+def _config(examples: int, seed: int | None, phases: tuple[str, ...]) -> dict[str, Any]:
     return {
-        **shown,
         "continue-on-failure": True,
-        "generation": drawn,
+        "generation": {"max-examples": examples, "deterministic": seed is None, "database": "none"},
         "phases": {name: {"enabled": name in phases} for name in PHASES},
-        "operations": [{"include-name-regex": _SAYS_MORE, "checks": {"positive_data_acceptance": {"enabled": False}}}],
         **({} if seed is None else {"seed": seed}),
     }
+
+
+def _held(document: Mapping[str, Any]) -> dict[str, Any]:
+    if document is PAGES:
+        return {"checks": {"enabled": False, "not_a_server_error": {"enabled": True}}}
+    lenient = {"positive_data_acceptance": {"enabled": False}}
+    return {"operations": [{"include-name-regex": _SAYS_MORE, "checks": lenient}]}
