@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.fuzzed_site import API, CALLERS, PAGES, Told, a_site, asked
 
-_EXAMPLES = 100
+_EXAMPLES = 30
 
 
 def in_hundreds(counts: Counter[int], first: int) -> int:
