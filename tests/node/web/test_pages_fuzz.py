@@ -13,7 +13,7 @@ SINGLE = ("coverage", "fuzzing")  # no page hands values to another as the API's
 
 def test_no_page_and_no_form_breaks_and_the_log_in_lasts(tmp_path):
     site = a_site(tmp_path)
-    told = asked(site, "administrator", 6, phases=SINGLE, document=PAGES)
+    told = asked(site, "administrator", 4, phases=SINGLE, document=PAGES)
     assert not told.faults
     assert set(told.answers) == operations_of(PAGES)
     assert len(told.answers) > 25
