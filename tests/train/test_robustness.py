@@ -15,6 +15,7 @@ from model.lesions import CalciumMask, Vessel
 from model.reader import Reader
 from tests.heart_scan import AGATSTON_OF_A_BEAD, BEAD, heart_scan
 from tests.tiny_bundle import tiny_bundle
+from train.anatomy.ranges import ConfuserRanges
 from train.cases import Case
 from train.cli import app
 from train.robustness.comparison import Comparison, Sighting, compare
@@ -142,10 +143,11 @@ def fine(seed, recipe, device):
 
 def test_the_command_reads_every_variant_and_goes_on(tmp_path, monkeypatch):
     write_bundle(tmp_path / "bundle", tiny_bundle(finds=Territory.LAD), "a card")
-    made = []
+    made, recipes = [], []
 
     def make(seed, recipe, device):
         made.append(seed)
+        recipes.append(recipe)
         return fine(seed, recipe, device)
 
     monkeypatch.setattr(train.robustness.running, "make_case", make)
@@ -171,4 +173,7 @@ def test_the_command_reads_every_variant_and_goes_on(tmp_path, monkeypatch):
     exact = [line for line in table if line.split(",")[1] in stored]
     assert len(exact) == 2 * len(stored)
     assert all(",True,0,0,0" in line for line in exact)
+    assert "recipe patient-like" in robustness("--cases", 1, "--first-seed", 5, "--recipe", "patient-like")
+    assert made == [5, 6, 5]
+    assert [drawn.anatomy.confusers == ConfuserRanges.of_patients() for drawn in recipes] == [False, False, True]
     assert "cannot write" in robustness("--out", lines / "x", code=2)

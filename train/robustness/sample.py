@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.volume import CtVolume, VolumeGrid
-from train.cases import Case, Recipe, hold_out_resolution
+from train.cases import Case, Recipe
 
 FINE_MM: Final = 0.5
 """Slices a patient is made in: 1.5, 2.5 and 3.0 mm slices, and those shifted by half, are means of them."""
@@ -39,13 +39,12 @@ class Sample:
         return replace(self, volume=replace(self.volume, hu=stored))
 
 
-def fine_recipe(base: Recipe | None = None) -> Recipe:
-    """The hold-out's recipe in half-millimetre slices that do not overlap.
+def fine_recipe(base: Recipe) -> Recipe:
+    """A recipe in half-millimetre slices that do not overlap.
 
     Noise is that much stronger that 3 mm slices have what the recipe draws; thinner slices have more of it, as with
     the same dose.
     """
-    base = base or hold_out_resolution()
     gain = float(np.sqrt(3.0 / FINE_MM))
     low, high = base.imaging.noise_sd_hu
     imaging = replace(base.imaging, noise_sd_hu=(low * gain, high * gain), overlapping=0.0)
