@@ -7,6 +7,7 @@ full of pixels: measured in a node at work, a row read took 0.2 ms with it and 0
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -69,17 +70,16 @@ class Prepared:
         given = {**form.fixed, **values}
         for name, process in form.processes.items():
             given[name] = process(given[name])
-        cursor = connection.connection.cursor()
+        raw = connection.connection
         try:
-            cursor.execute(form.text, tuple(given[name] for name in form.order) if form.order else given)
-            return (list(cursor.fetchall()) if fetching else []), cursor.rowcount
+            with closing(raw.cursor()) as cursor:
+                cursor.execute(form.text, tuple(given[name] for name in form.order) if form.order else given)
+                return (list(cursor.fetchall()) if fetching else []), cursor.rowcount
         except dialect.loaded_dbapi.Error as error:
-            lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
+            lost = dialect.is_disconnect(error, raw.dbapi_connection, None)
             if lost:  # the pool must not hand it out again
                 connection.invalidate(error)
             raise DBAPIError(form.text, None, error, hide_parameters=True, connection_invalidated=lost) from error
-        finally:
-            cursor.close()
 
     def _formed(self, dialect: Dialect) -> _Form:
         compiled = cast("SQLCompiler", self._build(dialect.name).compile(dialect=dialect, column_keys=self._columns))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -79,16 +80,16 @@ class Failing:
         """Nothing is open."""
 
 
-def times(database: Database, failing: Failing) -> None:
+def times(database: Database, cursor: Callable[[], Failing]) -> None:
     with database.glancing() as connection:
-        connection.connection.cursor = lambda: failing  # type: ignore[method-assign, assignment, return-value]
+        connection.connection.cursor = cursor  # type: ignore[method-assign, assignment]
         _TIMES.rows(connection, {})
 
 
 @pytest.mark.parametrize(("code", "meaning"), [(sqlite3.SQLITE_FULL, StorageFull), (sqlite3.SQLITE_IOERR, LedgerBusy)])
 def test_failures_mean_what_they_mean_elsewhere(sqlite_ledger: Ledger, code: int, meaning: type[Exception]) -> None:
     with pytest.raises(meaning):
-        times(sqlite_ledger._database, Failing(code))
+        times(sqlite_ledger._database, lambda: Failing(code))
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -101,5 +102,13 @@ def test_a_connection_that_is_lost_is_not_used_again(
     monkeypatch.setattr(database.engine.dialect, "is_disconnect", lambda *_: lost)
     event.listen(database.engine, "invalidate", lambda *_: gone.append(1))
     with pytest.raises(LedgerBusy):
-        times(database, Failing(sqlite3.SQLITE_IOERR))
+        times(database, lambda: Failing(sqlite3.SQLITE_IOERR))
     assert len(gone) == lost
+
+
+def test_a_connection_that_gives_no_cursor_is_busy(sqlite_ledger: Ledger) -> None:
+    def closed() -> Failing:
+        raise Failing(sqlite3.SQLITE_CANTOPEN).error
+
+    with pytest.raises(LedgerBusy):
+        times(sqlite_ledger._database, closed)
