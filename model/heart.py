@@ -41,7 +41,9 @@ class HeartFinding:
     volume_ml
         Their volume, as far as it lies in the scan.
     truncated
-        Sides on which the scan cuts through the heart: "feet", "head", "front", "back", "right", "left".
+        Sides on which the scan cuts through the heart: "feet", "head", "front", "back", "right", "left". Not "head"
+        where only the roof of the atria is outside: where the root, from which the coronaries spring, ends within
+        the scan.
     blood_pool_hu
         Median HU of the aorta, or of the chambers if the aorta is out of view; None if neither was seen.
         100 or more means contrast agent.
@@ -154,14 +156,17 @@ def locate(network: UNet, scan: Millimetre, upright: Upright, smallest_ml: float
     centre = (np.array(ndimage.center_of_mass(weight)) + 0.5) * np.array(span) - 0.5
     position = upright.grid.to_lps(scan.to_native(centre)).tolist()
     aorta = _pieces(seen.root + seen.aorta >= 0.5, _AORTA_ML / voxel_ml)
+    root = _touching(seen.root >= 0.5, heart)
     finding = HeartFinding(
         found=True,
         centre_lps_mm=(position[0], position[1], position[2]),
         volume_ml=volume_ml,
-        truncated=_cut_sides(heart, seen.image, voxel_mm),
+        truncated=tuple(
+            side for side in _cut_sides(heart, seen.image, voxel_mm) if side != "head" or not _ends_within(root)
+        ),
         blood_pool_hu=_blood_pool(aorta, heart, seen.image),
     )
-    near = heart | _touching(seen.root >= 0.5, heart)
+    near = heart | root
     return Located(finding=finding, centre=centre, gate=Gate.around(near, span, voxel_mm))
 
 
@@ -209,6 +214,11 @@ def _cut_sides(heart: NDArray[np.bool_], image: NDArray[np.float32], voxel_mm: N
             if (heart & ends).sum() * face_cm2 > _CUT_CM2:
                 cut.append(name)
     return tuple(cut)
+
+
+def _ends_within(root: NDArray[np.bool_]) -> bool:
+    """Whether there is a root, and the scan goes on above it."""
+    return bool(root.any() and not root[-1].any())
 
 
 def _beside(padded: NDArray[np.bool_], axis: int, step: int) -> NDArray[np.bool_]:

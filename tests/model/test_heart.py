@@ -158,6 +158,16 @@ def test_a_localiser_that_knows_fewer_organs_is_still_read():
     assert found.finding.volume_ml == pytest.approx(15 * 20 * 20 * 0.064, rel=1e-3)
 
 
+@pytest.mark.parametrize(("root_to", "cut"), [(28, ()), (30, ("head",)), (None, ("head",))])
+def test_only_the_roof_of_the_atria_outside_cuts_no_coronary_off(root_to, cut):
+    organs = heart_and_aorta()
+    organs[organs == Organ.ROOT] = Organ.AORTA
+    organs[5:, 10:30, 15:20] = Organ.HEART
+    if root_to is not None:
+        organs[20:root_to, 16:24, 20:28] = Organ.ROOT
+    assert seen(organs).finding.truncated == cut
+
+
 def test_a_guess_is_no_heart():
     assert seen(heart_and_aorta(), sure=20.0) is not None
     assert seen(heart_and_aorta(), sure=1.0) is None
