@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.judgement import FEATURES
+from model.judgement import CHAMBERS, FEATURES
 from model.labels import Anatomy, Territory
 from model.lesions import CORONARIES, Vessel
 from model.pooling import pool, softmax
@@ -20,13 +20,19 @@ from model.preprocess import FIELD
 from model.spots import Spots
 from model.surroundings import Surroundings
 
+_T = TypeVar("_T", bound=np.generic)
+
 QUIET_HU: Final = 8.0
 """Noise is taken to be at least this; no calcium scan has less, and what is measured in a few pixels may say so."""
 USUAL_NOISE_HU: Final = 20.0
 """Taken where the noise could not be measured."""
 
 _LIMIT: Final = 8.0  # log-odds of the networks beyond this say nothing more
-_RING_MM: Final = (3.0, 4.5, 6.0)
+_RINGS_MM: Final = (1.5, 3.0, 4.5, 6.0, 8.0, 11.0)
+_AROUND: Final = slice(1, 4)
+_ZONES: Final = {"close": slice(0, 2), "near": slice(2, 4), "far": slice(4, 6)}
+"""Rings of which each place is told in :data:`model.judgement.CHAMBERS`."""
+_CHAMBERS: Final = dict(zip(CHAMBERS, (Anatomy.LEFT_ATRIUM, Anatomy.LEFT_VENTRICLE, Anatomy.EPICARDIAL), strict=True))
 _ANGLES: Final = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 _NEAR_MM: Final = 1.5
 _STEP_MM: Final = 2.5
@@ -151,7 +157,8 @@ def _log_odds(territory: NDArray[np.float32], spots: Spots) -> NDArray[np.float6
 
 
 def _brightness(spots: Spots, around: Surroundings, noise: float, floor_hu: float) -> dict[str, NDArray[np.float64]]:
-    ring, anatomy = _ring(spots, around)
+    rings, seen = _rings(spots, around)
+    ring, anatomy = _joined(rings[:, _AROUND]), _joined(seen[:, _AROUND])
     base = np.median(ring, axis=1) if spots.count else np.zeros(0)
     above, below = (_beside(spots, around, way) for way in (1, -1))
     support = np.sort((np.stack([above, below]) - base) / noise, axis=0).clip(-3, 30)
@@ -168,24 +175,33 @@ def _brightness(spots: Spots, around: Surroundings, noise: float, floor_hu: floa
         "in_heart": np.isin(anatomy, _HEART).mean(axis=1),
         "in_aorta": np.isin(anatomy, _AORTA).mean(axis=1),
         "in_bone": (anatomy == Anatomy.BONE).mean(axis=1),
+        **{
+            f"{what} {where}": (_joined(seen[:, zone]) == label).mean(axis=1)
+            for where, zone in _ZONES.items()
+            for what, label in _CHAMBERS.items()
+        },
     }
 
 
-def _ring(spots: Spots, around: Surroundings) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """HU and anatomy (count, samples) on three ellipses 3 to 6 mm outside each component's box."""
+def _rings(spots: Spots, around: Surroundings) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """HU and anatomy (count, rings, samples) on ellipses 1.5 to 11 mm outside each component's box."""
     hu, grid = around.upright.hu, around.upright.grid
     lines, inside = [], []
     for axis, wave in ((1, np.sin(_ANGLES)), (2, np.cos(_ANGLES))):
         place = spots.voxels.index[axis]
         low, high = (_reduced(extreme, place, spots.starts) for extreme in (np.minimum, np.maximum))
-        reach = ((high - low) / 2)[:, None] + np.array(_RING_MM) / grid.spacing_mm[axis]
+        reach = ((high - low) / 2)[:, None] + np.array(_RINGS_MM) / grid.spacing_mm[axis]
         sample = ((low + high) / 2)[:, None, None] + reach[:, :, None] * wave
         native = np.rint(sample).astype(np.int64).clip(0, grid.shape[axis] - 1)
-        native = native.reshape(spots.count, len(_RING_MM) * len(_ANGLES))
         lines.append(native)
         inside.append((around.scan.pixel_of(axis - 1, native) - around.corner[axis - 1]).clip(0, FIELD - 1))
-    k = spots.slice[:, None]
+    k = spots.slice[:, None, None]
     return hu[k, lines[0], lines[1]].astype(np.float64), around.anatomy[k, inside[0], inside[1]]
+
+
+def _joined(values: NDArray[_T]) -> NDArray[_T]:
+    """All samples (count, rings * samples) of some rings (count, rings, samples)."""
+    return values.reshape(len(values), values.shape[1] * values.shape[2])
 
 
 def _beside(spots: Spots, around: Surroundings, way: int) -> NDArray[np.float64]:

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from model.touching import lesion_of
 
 TAIL: Final = 0.05
 """Probability on either side of the interval."""
@@ -46,10 +46,9 @@ class Claims:
 
         A lesion's probability is the mean of its components' by their points, so the expected score stays the same.
         """
-        ends = (np.ones(touching.shape[1], dtype=np.bool_), (touching[0], touching[1]))
-        count, lesion = connected_components(coo_array(ends, shape=(points.size, points.size)), directed=False)
-        total = np.bincount(lesion, points, minlength=count).astype(np.float64, copy=False)
-        expected = np.bincount(lesion, points * probability, minlength=count).astype(np.float64, copy=False)
+        lesion = lesion_of(touching, points.size)
+        total = np.bincount(lesion, points).astype(np.float64, copy=False)
+        expected = np.bincount(lesion, points * probability).astype(np.float64, copy=False)
         used = total > 0
         return cls(points=total[used], probability=expected[used] / total[used])
 

@@ -16,6 +16,12 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from model.company import Company, company
+from model.odds import logistic
+
+CHAMBERS: Final = ("left atrium", "left ventricle", "heart's fat")
+"""What lies around a component tells calcium of the mitral annulus, between the first two, from the LCX in the fat."""
+
 FEATURES: Final = (
     "over_background",
     "over_confuser",
@@ -37,6 +43,7 @@ FEATURES: Final = (
     "in_bone",
     "aortic",
     "valve",
+    *(f"{what} {where}" for where in ("close", "near", "far") for what in CHAMBERS),
 )
 """Name of every feature of a component. What each is: :mod:`model.evidence`."""
 
@@ -82,6 +89,8 @@ class Judge:
         float64 (hidden,), not negative.
     bias
         Of the log-odds.
+    company
+        What other calcium of the scan does to a component's probability; None: nothing.
     accept_from, accept_aortic_from
         Components of at least this probability are scored; the second holds for the thoracic aorta, beside which lies
         bone. Below one half because fitted on phantoms full of look-alikes, which patients have fewer of.
@@ -94,6 +103,7 @@ class Judge:
     inner_bias: NDArray[np.float64]
     outer: NDArray[np.float64]
     bias: float
+    company: Company | None = None
     accept_from: float = 0.35
     accept_aortic_from: float = 0.5
 
@@ -125,6 +135,7 @@ class Judge:
         return cls(
             **arrays,
             bias=float(values["bias"]),
+            company=None if values["company"] is None else Company.of(values["company"]),
             accept_from=float(values["accept_from"]),
             accept_aortic_from=float(values["accept_aortic_from"]),
         )
@@ -134,6 +145,7 @@ class Judge:
         return {
             "inputs": list(INPUTS),
             "bias": self.bias,
+            "company": None if self.company is None else self.company.as_dict(),
             "accept_from": self.accept_from,
             "accept_aortic_from": self.accept_aortic_from,
         }
@@ -153,12 +165,40 @@ class Judge:
             (2, m) pairs of components that touch in neighbouring slices, each pair once.
 
         """
-        return self.of_inputs(inputs(features, touching))
+        alone = self.of_inputs(inputs(features, touching))
+        return alone if self.company is None else in_company(self.company, alone, features, touching)
 
     def of_inputs(self, seen: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability (n,) by inputs (n, len(INPUTS)), as :func:`inputs` makes them."""
+        """Probability (n,) by inputs (n, len(INPUTS)), as :func:`inputs` makes them, each component by itself."""
         hidden = np.tanh(standard(seen, self.centre, self.scale) @ self.inner + self.inner_bias)
         return logistic(hidden @ self.outer + self.bias)
+
+
+def in_company(
+    ways: Company,
+    alone: NDArray[np.float64],
+    features: NDArray[np.float64],
+    touching: NDArray[np.int64],
+    scan: NDArray[np.int64] | None = None,
+) -> NDArray[np.float64]:
+    """Probability (n,) of components by what each has by itself, ``alone`` (n,), and what else is in its scan.
+
+    ``scan`` is as in :func:`model.company.company`.
+    """
+    coronary = may_be_coronary(features)
+    others = company(np.where(coronary, alone, 0.0), area_mm2(features), touching, scan)
+    return ways.weigh(alone, others, coronary)
+
+
+def may_be_coronary(features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the networks hold the coronaries together likelier than valve or aorta, bool (n,)."""
+    aortic, valve = (features[:, FEATURES.index(name)] for name in ("aortic", "valve"))
+    return np.asarray(1 - aortic - valve >= np.maximum(aortic, valve))
+
+
+def area_mm2(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area (n,) of each component."""
+    return np.exp(features[:, FEATURES.index("log_area")])
 
 
 def rises(name: str) -> bool:
@@ -181,8 +221,3 @@ def standard(
 ) -> NDArray[np.float64]:
     """Inputs (n, inputs) in standard deviations, within limits; 0 where nothing is known."""
     return np.asarray(np.nan_to_num((values - centre) / scale).clip(-_REACH, _REACH))
-
-
-def logistic(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability of log-odds, without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_odds)))

@@ -7,8 +7,6 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from model.components import Voxels, bright_voxels
 from model.definition import AGATSTON_SLICE_MM, Definition
@@ -17,6 +15,7 @@ from model.labels import Anatomy
 from model.measurement import Components, weights
 from model.preprocess import FIELD
 from model.surroundings import Surroundings
+from model.touching import lesion_of
 
 _BONY: Final = 0.5
 BONE_MM2: Final = 100.0
@@ -97,8 +96,7 @@ class Spots:
     @property
     def things(self) -> int:
         """How many there are if components that touch in neighbouring slices are counted as one."""
-        ends = (np.ones(self.touching.shape[1], dtype=np.bool_), (self.touching[0], self.touching[1]))
-        return int(connected_components(coo_array(ends, shape=(self.count, self.count)), directed=False)[0])
+        return np.unique(lesion_of(self.touching, self.count)).size
 
     def where(self, chosen: NDArray[np.bool_]) -> Spots:
         """Only the components chosen by a bool array (count,), numbered anew."""

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.judgement import FEATURES, INPUTS, inputs
+from model.judgement import CHAMBERS, FEATURES, INPUTS, inputs
 from model.lesions import Vessel
 from train.calibrate import Table
-from train.judge_fit import left_out, quality
+from train.judge_fit import in_company_left_out, left_out, quality
 
 _NETWORKS: Final = frozenset(
     {
@@ -26,13 +26,15 @@ _NETWORKS: Final = frozenset(
     }
 )
 _PLACES: Final = frozenset({"fat", "lung", "bright", "in_heart", "in_aorta", "in_bone"})
+_CHAMBERS: Final = frozenset(name for name in FEATURES if name.startswith(CHAMBERS))
 
 WITHOUT: Final[Mapping[str, frozenset[str]]] = {
     "everything": frozenset(),
     "no neighbours": frozenset(INPUTS) - frozenset(FEATURES),
     "no calcium head": frozenset({"calcium_mean", "calcium_best", "neighbour's calcium_mean"}),
-    "no surroundings": _PLACES,
-    "no brightness, size or noise": frozenset(FEATURES) - _NETWORKS - _PLACES
+    "no chambers around": _CHAMBERS,
+    "no surroundings": _PLACES | _CHAMBERS,
+    "no brightness, size or noise": frozenset(FEATURES) - _NETWORKS - _PLACES - _CHAMBERS
     | {"neighbour's log_area", "neighbour's contrast"},
     "the networks' word alone": frozenset(INPUTS) - _NETWORKS,
 }
@@ -51,7 +53,10 @@ def judge_ablation(table: Table) -> dict[str, Figures]:
     rows = {"no judge": _figures(scored, table)}
     for name, missing in WITHOUT.items():
         known = np.where([part in missing for part in INPUTS], np.nan, seen)
-        rows[name] = _figures(left_out(known, table, cases), table)
+        alone = left_out(known, table, cases)
+        if not missing:
+            rows["no company"] = _figures(alone, table)
+        rows[name] = _figures(in_company_left_out(alone, table, cases), table)
     return rows
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import rankdata
 from torch import Tensor
 
-from model.judgement import INPUTS, Judge, inputs, rises, standard
+from model.company import Company, company
+from model.judgement import INPUTS, Judge, area_mm2, in_company, inputs, may_be_coronary, rises, standard
 from model.lesions import Vessel
+from model.odds import odds
 from train.calibrate import Table
 
 FOLDS: Final = 5
@@ -87,11 +89,14 @@ def fit(table: Table) -> Fitted:
         raise ValueError("calibration needs two cases at least, with components that are real and such that are not")
     temperature = _temperature(table)
     seen = inputs(table.features, table.touching)
+    alone = left_out(seen, table, cases)
+    # by judges that did not see the case: what they had seen they would be too sure of
+    ways = fitted_company(alone, table, np.ones(table.case.size, dtype=np.bool_))
     return Fitted(
-        judge=fitted_judge(seen, table.real),
+        judge=replace(fitted_judge(seen, table.real), company=ways),
         temperature=temperature,
         before=quality(table.shares[:, _SCORED].sum(axis=1), table.real),
-        after=quality(left_out(seen, table, cases), table.real),
+        after=quality(in_company_left_out(alone, table, cases), table.real),
         vessel_loss=(_vessel_loss(table, 1.0), _vessel_loss(table, temperature)),
     )
 
@@ -114,13 +119,67 @@ def quality(probability: NDArray[np.float64], real: NDArray[np.bool_]) -> Qualit
 
 
 def left_out(seen: NDArray[np.float64], table: Table, cases: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Probability (n,) of each component by a judge that was fitted without its case."""
+    """Probability (n,) of each component by itself, by a judge that was fitted without its case."""
     said = np.zeros(table.case.size)
-    fold = np.searchsorted(cases, table.case) % min(FOLDS, cases.size)
+    fold = _folds(table, cases)
     for number in np.unique(fold):
         held = fold == number
         said[held] = fitted_judge(seen[~held], table.real[~held]).of_inputs(seen[held])
     return said
+
+
+def in_company_left_out(alone: NDArray[np.float64], table: Table, cases: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Probability (n,) of each component among the others of its scan, weighed in ways fitted without its case.
+
+    ``alone`` is what :func:`left_out` gives.
+    """
+    said, fold = alone.copy(), _folds(table, cases)
+    for number in np.unique(fold):
+        held = fold == number
+        said[held] = _in_company(fitted_company(alone, table, ~held), alone, table)[held]
+    return said
+
+
+def fitted_company(alone: NDArray[np.float64], table: Table, chosen: NDArray[np.bool_]) -> Company:
+    """How other calcium of the scan is best weighed, by the coronary components that are chosen.
+
+    Parameters
+    ----------
+    alone
+        (n,) probability of each component by itself, by a judge that did not see it.
+    chosen
+        bool (n,).
+
+    """
+    mine = chosen & may_be_coronary(table.features)
+    others = _others(alone, table)[mine]
+    log_odds, sign = odds(alone[mine]), np.where(table.real[mine], 1.0, -1.0)
+
+    def loss(ways: NDArray[np.float64]) -> float:
+        slope, weight, bias = ways
+        said = slope * log_odds + weight * others + bias
+        return float(np.logaddexp(0, -sign * said).sum() + _PENALTY * ((slope - 1) ** 2 + weight**2 + bias**2 / 10))
+
+    found = minimize(loss, np.array([1.0, 0.1, 0.0]), method="L-BFGS-B", bounds=((0.2, 5.0), (0.0, 5.0), (None, None)))
+    slope, weight, bias = (float(number) for number in found.x)
+    return Company(slope=slope, weight=weight, bias=bias)
+
+
+def _in_company(ways: Company, alone: NDArray[np.float64], table: Table) -> NDArray[np.float64]:
+    return in_company(ways, alone, table.features, table.touching, _scan(table))
+
+
+def _others(alone: NDArray[np.float64], table: Table) -> NDArray[np.float64]:
+    may_be = np.where(may_be_coronary(table.features), alone, 0.0)
+    return company(may_be, area_mm2(table.features), table.touching, _scan(table))
+
+
+def _scan(table: Table) -> NDArray[np.int64]:
+    return np.searchsorted(np.unique(table.case), table.case)
+
+
+def _folds(table: Table, cases: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.asarray(np.searchsorted(cases, table.case) % min(FOLDS, cases.size))
 
 
 def fitted_judge(seen: NDArray[np.float64], real: NDArray[np.bool_]) -> Judge:

@@ -44,7 +44,7 @@ def drawn(cases=12, each=40, seed=0):
 
 
 def test_the_law_that_made_the_components_is_found():
-    table = drawn(cases=40)
+    table = drawn(cases=60)
     fitted = fit(table)
     apart = drawn(cases=10, seed=7)
     named = {name: apart.features[:, NAMES.index(name)] for name in ("over_background", "contrast")}

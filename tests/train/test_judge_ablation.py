@@ -9,8 +9,8 @@ from train.judge_ablation import WITHOUT, judge_ablation, to_markdown
 def test_what_the_law_rests_on_is_missed_and_nothing_else(monkeypatch):
     monkeypatch.setattr(train.judge_fit, "_STARTS", 1)
     monkeypatch.setattr(train.judge_fit, "_STEPS", 150)
-    rows = judge_ablation(drawn(cases=15, each=60))
-    assert list(rows)[1:] == list(WITHOUT)
+    rows = judge_ablation(drawn(cases=30, each=60))
+    assert list(rows) == ["no judge", "no company", *WITHOUT]
     # real components follow over_background, a word of the networks, and contrast, which is measured
     assert rows["everything"]["log loss"] < rows["the networks' word alone"]["log loss"]
     assert rows["everything"]["log loss"] < rows["no brightness, size or noise"]["log loss"]
