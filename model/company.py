@@ -1,9 +1,9 @@
-"""Calcium keeps company: a doubtful spot is likelier to be calcium where there is other calcium in the coronaries.
+"""Calcium keeps company: a doubtful spot is likelier to be calcium where there is other calcium of its kind.
 
 A judge sees one component and what touches it. Coronary calcium comes with more of it: of a scan without any other
 lesion a radiologist doubts a lone speck that beside three plaques would be taken for a fourth. So the judge's log-odds
-of a coronary component are weighed with the area of calcium that is expected in the coronaries of the same scan,
-without the lesion in question. More calcium anywhere makes none less likely.
+of a component are weighed with the area of calcium that is expected in the coronaries (or the aorta) of the same
+scan, without the lesion in question. More calcium anywhere makes none less likely.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from model.touching import lesion_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Company:
-    """The log-odds of a coronary component become ``slope * log-odds + weight * company + bias``.
+    """The log-odds of a component become ``slope * log-odds + weight * company + bias``.
 
     Attributes
     ----------
@@ -49,14 +49,14 @@ class Company:
         return asdict(self)
 
     def weigh(
-        self, probability: NDArray[np.float64], company: NDArray[np.float64], coronary: NDArray[np.bool_]
+        self, probability: NDArray[np.float64], company: NDArray[np.float64], mine: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Probabilities (n,) of components by those that a judge gave them (n,) and their company (n,).
 
-        Only where ``coronary`` (n,): the aorta's calcium is judged by itself.
+        Only those that are ``mine`` (n,): the others are left as they are.
         """
         log_odds = self.slope * odds(probability) + self.weight * company + self.bias
-        return np.where(coronary, logistic(log_odds), probability)
+        return np.where(mine, logistic(log_odds), probability)
 
 
 def company(
@@ -70,7 +70,7 @@ def company(
     Parameters
     ----------
     probability
-        (n,) that a component is coronary calcium; 0 where it can be none.
+        (n,) that a component is calcium of the kind in question; 0 where it can be none.
     area_mm2
         (n,) of each component.
     touching

@@ -10,7 +10,7 @@ makes calcium less likely, which holds on scans that no phantom looks like.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
@@ -70,6 +70,9 @@ A judge that is free in size and support fits phantoms better (log loss of 60 ca
 third of the calcium in chest scans of 3 mm voxels, which no phantom looks like.
 """
 
+KINDS: Final = ("coronary", "aortic")
+"""Kinds of calcium that keep company. That of the valve does not: it says little of itself, and is one thing."""
+
 _REACH: Final = 6.0  # standard deviations; nothing farther out was seen
 _ARRAYS: Final = ("centre", "scale", "inner", "inner_bias", "outer")
 
@@ -90,7 +93,7 @@ class Judge:
     bias
         Of the log-odds.
     company
-        What other calcium of the scan does to a component's probability; None: nothing.
+        What other calcium of the same kind in the scan does to a component's probability, for some of :data:`KINDS`.
     accept_from, accept_aortic_from
         Components of at least this probability are scored; the second holds for the thoracic aorta, beside which lies
         bone. Below one half because fitted on phantoms full of look-alikes, which patients have fewer of.
@@ -103,7 +106,7 @@ class Judge:
     inner_bias: NDArray[np.float64]
     outer: NDArray[np.float64]
     bias: float
-    company: Company | None = None
+    company: Mapping[str, Company] = field(default_factory=dict)
     accept_from: float = 0.35
     accept_aortic_from: float = 0.5
 
@@ -114,6 +117,8 @@ class Judge:
             values = getattr(self, name)
             if values.shape != shape or not np.isfinite(values).all():
                 raise ValueError(f"{name} needs {' x '.join(str(n) for n in shape)} finite numbers")
+        if strange := sorted(self.company.keys() - set(KINDS)):
+            raise ValueError(f"there is no company of the kind {', '.join(strange)}")
         if (
             not (self.scale > 0).all()
             or not np.isfinite(self.bias)
@@ -135,7 +140,7 @@ class Judge:
         return cls(
             **arrays,
             bias=float(values["bias"]),
-            company=None if values["company"] is None else Company.of(values["company"]),
+            company={str(kind): Company.of(ways) for kind, ways in values["company"].items()},
             accept_from=float(values["accept_from"]),
             accept_aortic_from=float(values["accept_aortic_from"]),
         )
@@ -145,7 +150,7 @@ class Judge:
         return {
             "inputs": list(INPUTS),
             "bias": self.bias,
-            "company": None if self.company is None else self.company.as_dict(),
+            "company": {kind: ways.as_dict() for kind, ways in self.company.items()},
             "accept_from": self.accept_from,
             "accept_aortic_from": self.accept_aortic_from,
         }
@@ -165,8 +170,7 @@ class Judge:
             (2, m) pairs of components that touch in neighbouring slices, each pair once.
 
         """
-        alone = self.of_inputs(inputs(features, touching))
-        return alone if self.company is None else in_company(self.company, alone, features, touching)
+        return in_company(self.company, self.of_inputs(inputs(features, touching)), features, touching)
 
     def of_inputs(self, seen: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability (n,) by inputs (n, len(INPUTS)), as :func:`inputs` makes them, each component by itself."""
@@ -175,7 +179,7 @@ class Judge:
 
 
 def in_company(
-    ways: Company,
+    ways: Mapping[str, Company],
     alone: NDArray[np.float64],
     features: NDArray[np.float64],
     touching: NDArray[np.int64],
@@ -183,17 +187,24 @@ def in_company(
 ) -> NDArray[np.float64]:
     """Probability (n,) of components by what each has by itself, ``alone`` (n,), and what else is in its scan.
 
-    ``scan`` is as in :func:`model.company.company`.
+    ``ways`` are those of some of :data:`KINDS`; ``scan`` is as in :func:`model.company.company`.
     """
-    coronary = may_be_coronary(features)
-    others = company(np.where(coronary, alone, 0.0), area_mm2(features), touching, scan)
-    return ways.weigh(alone, others, coronary)
+    said = alone
+    for kind, how in ways.items():
+        mine = of_kind(kind, features)
+        others = company(np.where(mine, alone, 0.0), area_mm2(features), touching, scan)
+        said = how.weigh(said, others, mine)
+    return said
 
 
-def may_be_coronary(features: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the networks hold the coronaries together likelier than valve or aorta, bool (n,)."""
+def of_kind(kind: str, features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the networks hold each component for one of a kind, bool (n,).
+
+    "coronary": the coronaries together are likelier than valve or aorta; "aortic": the aorta is likelier than either.
+    """
     aortic, valve = (features[:, FEATURES.index(name)] for name in ("aortic", "valve"))
-    return np.asarray(1 - aortic - valve >= np.maximum(aortic, valve))
+    coronary = 1 - aortic - valve >= np.maximum(aortic, valve)
+    return np.asarray(coronary if kind == "coronary" else ~coronary & (aortic >= valve))
 
 
 def area_mm2(features: NDArray[np.float64]) -> NDArray[np.float64]:

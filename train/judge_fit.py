@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from model.company import Company, company
-from model.judgement import INPUTS, Judge, area_mm2, in_company, inputs, may_be_coronary, rises, standard
+from model.judgement import INPUTS, KINDS, Judge, area_mm2, in_company, inputs, of_kind, rises, standard
 from model.lesions import Vessel
 from model.odds import odds
 from train.calibrate import Table
@@ -31,6 +31,7 @@ _STEPS: Final = 400
 _RATE: Final = 2e-2
 _PENALTY: Final = 3.0  # on squared weights, in components
 _FLAT: Final = 1e-3
+_BOUNDS: Final = ((0.2, 5.0), (0.0, 5.0), (None, None))  # of slope, weight and bias
 _TEMPERED: Final = 5.0  # on the squared logarithm of the temperature, in components: few are no ground to sharpen
 _SCORED: Final = [vessel.label for vessel in Vessel]
 
@@ -136,12 +137,13 @@ def in_company_left_out(alone: NDArray[np.float64], table: Table, cases: NDArray
     said, fold = alone.copy(), _folds(table, cases)
     for number in np.unique(fold):
         held = fold == number
-        said[held] = _in_company(fitted_company(alone, table, ~held), alone, table)[held]
+        ways = fitted_company(alone, table, ~held)
+        said[held] = in_company(ways, alone, table.features, table.touching, _scan(table))[held]
     return said
 
 
-def fitted_company(alone: NDArray[np.float64], table: Table, chosen: NDArray[np.bool_]) -> Company:
-    """How other calcium of the scan is best weighed, by the coronary components that are chosen.
+def fitted_company(alone: NDArray[np.float64], table: Table, chosen: NDArray[np.bool_]) -> dict[str, Company]:
+    """How other calcium of the scan is best weighed, for each kind of which any component is chosen.
 
     Parameters
     ----------
@@ -151,27 +153,24 @@ def fitted_company(alone: NDArray[np.float64], table: Table, chosen: NDArray[np.
         bool (n,).
 
     """
-    mine = chosen & may_be_coronary(table.features)
-    others = _others(alone, table)[mine]
-    log_odds, sign = odds(alone[mine]), np.where(table.real[mine], 1.0, -1.0)
+    mine = {kind: of_kind(kind, table.features) for kind in KINDS}
+    return {kind: _one_company(alone, table, part, chosen) for kind, part in mine.items() if (part & chosen).any()}
+
+
+def _one_company(
+    alone: NDArray[np.float64], table: Table, mine: NDArray[np.bool_], chosen: NDArray[np.bool_]
+) -> Company:
+    others = company(np.where(mine, alone, 0.0), area_mm2(table.features), table.touching, _scan(table))[mine & chosen]
+    log_odds, sign = odds(alone[mine & chosen]), np.where(table.real[mine & chosen], 1.0, -1.0)
 
     def loss(ways: NDArray[np.float64]) -> float:
         slope, weight, bias = ways
         said = slope * log_odds + weight * others + bias
         return float(np.logaddexp(0, -sign * said).sum() + _PENALTY * ((slope - 1) ** 2 + weight**2 + bias**2 / 10))
 
-    found = minimize(loss, np.array([1.0, 0.1, 0.0]), method="L-BFGS-B", bounds=((0.2, 5.0), (0.0, 5.0), (None, None)))
+    found = minimize(loss, np.array([1.0, 0.1, 0.0]), method="L-BFGS-B", bounds=_BOUNDS)
     slope, weight, bias = (float(number) for number in found.x)
     return Company(slope=slope, weight=weight, bias=bias)
-
-
-def _in_company(ways: Company, alone: NDArray[np.float64], table: Table) -> NDArray[np.float64]:
-    return in_company(ways, alone, table.features, table.touching, _scan(table))
-
-
-def _others(alone: NDArray[np.float64], table: Table) -> NDArray[np.float64]:
-    may_be = np.where(may_be_coronary(table.features), alone, 0.0)
-    return company(may_be, area_mm2(table.features), table.touching, _scan(table))
 
 
 def _scan(table: Table) -> NDArray[np.int64]:

@@ -12,10 +12,11 @@ from model.judgement import FEATURES, INPUTS, OF_NEIGHBOURS, RISING, Judge, inpu
 NAMES = list(FEATURES)
 NONE = np.zeros((2, 0), np.int64)
 HIDDEN = 5
-AMONG = Company(slope=1.1, weight=0.6, bias=-1.0)
+WAYS = Company(slope=1.1, weight=0.6, bias=-1.0)
+AMONG = {"coronary": WAYS, "aortic": Company(slope=0.9, weight=0.3, bias=-0.5)}
 
 
-def judge(seed=0, company=None):
+def judge(seed=0, company=()):
     rng = np.random.default_rng(seed)
     inner = rng.normal(size=(len(INPUTS), HIDDEN))
     inner[[rises(name) for name in INPUTS]] **= 2
@@ -26,7 +27,7 @@ def judge(seed=0, company=None):
         inner_bias=rng.normal(size=HIDDEN),
         outer=rng.uniform(0, 1, HIDDEN),
         bias=0.3,
-        company=company,
+        company=dict(company),
     )
 
 
@@ -37,7 +38,7 @@ def judge(seed=0, company=None):
     more=st.floats(0, 5),
     component=st.integers(0, 2),
     seed=st.integers(0, 3),
-    among=st.sampled_from([None, AMONG]),
+    among=st.sampled_from([{}, AMONG]),
 )
 def test_more_of_what_the_networks_say_for_calcium_never_makes_any_component_less_likely(
     features, which, more, component, seed, among
@@ -100,18 +101,25 @@ def test_other_coronary_calcium_of_the_scan_makes_a_doubtful_component_likelier(
     lonely, doubtful = features[:1], features
     alone = judge().of_inputs(inputs(doubtful, NONE))
     ours = judge(company=AMONG)
-    # one other of 20 mm2 that may be coronary; the third is the aorta's, which counts for nothing and is left as it is
-    with_one = AMONG.slope * np.log(alone[0] / (1 - alone[0])) + AMONG.weight * np.log1p(20 * alone[1]) + AMONG.bias
+    # one other of 20 mm2 that may be coronary; the third is the aorta's, which counts for nothing and has no company
+    with_one = WAYS.slope * np.log(alone[0] / (1 - alone[0])) + WAYS.weight * np.log1p(20 * alone[1]) + WAYS.bias
     np.testing.assert_allclose(ours.probability(doubtful, NONE)[0], 1 / (1 + np.exp(-with_one)))
-    np.testing.assert_allclose(ours.probability(doubtful, NONE)[2], alone[2])
+    lonely_aortic = AMONG["aortic"].slope * np.log(alone[2] / (1 - alone[2])) + AMONG["aortic"].bias
+    np.testing.assert_allclose(ours.probability(doubtful, NONE)[2], 1 / (1 + np.exp(-lonely_aortic)))
     assert ours.probability(lonely, NONE)[0] < ours.probability(doubtful, NONE)[0]
+
+
+def test_calcium_of_the_valve_is_left_as_it_is():
+    features = np.zeros((2, len(FEATURES)))
+    features[:, NAMES.index("valve")] = 1.0
+    np.testing.assert_array_equal(judge(company=AMONG).probability(features, NONE), judge().probability(features, NONE))
 
 
 def test_no_component_no_probability():
     assert judge().probability(np.zeros((0, len(FEATURES))), NONE).shape == (0,)
 
 
-@pytest.mark.parametrize("company", [None, AMONG])
+@pytest.mark.parametrize("company", [{}, AMONG])
 def test_what_is_written_is_what_is_read(company):
     ours = judge(company=company)
     theirs = Judge.of(ours.as_dict(), ours.arrays())
@@ -129,6 +137,7 @@ def test_what_is_written_is_what_is_read(company):
         ({"inner": -np.ones((len(INPUTS), HIDDEN))}, "wrong sign: over_background"),
         ({"outer": -np.ones(HIDDEN)}, "wrong sign: outer"),
         ({"bias": np.inf}, "finite"),
+        ({"company": {"valvular": WAYS}}, "kind valvular"),
         ({"accept_from": 1.0}, "accept_"),
         ({"accept_aortic_from": 0.0}, "accept_"),
     ],
