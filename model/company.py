@@ -42,6 +42,8 @@ class Company:
     @classmethod
     def of(cls, values: Mapping[str, float]) -> Self:
         """Build from :meth:`as_dict`; raises KeyError, TypeError or ValueError on anything else."""
+        if not isinstance(values, Mapping):
+            raise TypeError("company is told by slope, weight and bias")
         return cls(slope=float(values["slope"]), weight=float(values["weight"]), bias=float(values["bias"]))
 
     def as_dict(self) -> dict[str, float]:

@@ -137,6 +137,8 @@ class Judge:
             raise ValueError("it was fitted on other features than this program measures")
         if set(arrays) != set(_ARRAYS):
             raise ValueError(f"its arrays are {', '.join(sorted(arrays)) or 'missing'}")
+        if not isinstance(values["company"], Mapping):
+            raise TypeError("company is a table, a kind of calcium each")
         return cls(
             **arrays,
             bias=float(values["bias"]),

@@ -66,3 +66,5 @@ def test_company_that_could_make_calcium_less_likely_is_refused(change):
 def test_company_that_lacks_a_number_is_refused():
     with pytest.raises(KeyError):
         Company.of({"slope": 1.0})
+    with pytest.raises(TypeError, match="slope, weight and bias"):
+        Company.of(1.0)

@@ -151,5 +151,7 @@ def test_a_judge_by_other_features_is_refused():
     ours = judge()
     with pytest.raises(ValueError, match="other features"):
         Judge.of(ours.as_dict() | {"inputs": NAMES[1:]}, ours.arrays())
+    with pytest.raises(TypeError, match="company is a table"):
+        Judge.of(ours.as_dict() | {"company": None}, ours.arrays())
     with pytest.raises(ValueError, match="arrays"):
         Judge.of(ours.as_dict(), {"centre": ours.centre})
