@@ -3,8 +3,8 @@
 The networks say what calcium would be at a place, and are poor at saying whether a small bright spot is calcium at all:
 noise reaches the threshold along a coronary's course too, and a small lesion is averaged away at 1 mm. So what they say
 is weighed together with what can be measured of a component and of those that touch it in the neighbouring slices, by a
-small network that was fitted on phantoms, and then with the other calcium of the scan. Where the networks say more for calcium, or there is more of it, it never
-makes calcium less likely, which holds on scans that no phantom looks like.
+small network that was fitted on phantoms, and then with the other calcium of the scan. Where the networks say more for
+calcium, or there is more of it, it never makes calcium less likely, which holds on scans that no phantom looks like.
 """
 
 from __future__ import annotations
