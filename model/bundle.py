@@ -30,7 +30,7 @@ WEIGHTS: Final = "weights.safetensors"
 MANIFEST: Final = "bundle.json"
 CARD: Final = "CARD.md"
 SHIPPED: Final = Path(__file__).parent / "weights"
-DEFAULT_NAME: Final = "fifth"
+DEFAULT_NAME: Final = "sixth"
 NETWORKS: Final = ("coarse", "fine")
 
 _PICKLES: Final = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"})

@@ -107,7 +107,7 @@ class Judge:
     outer: NDArray[np.float64]
     bias: float
     company: Mapping[str, Company] = field(default_factory=dict)
-    accept_from: float = 0.35
+    accept_from: float = 0.4
     accept_aortic_from: float = 0.5
 
     def __post_init__(self) -> None:

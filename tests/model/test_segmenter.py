@@ -123,7 +123,7 @@ def test_members_and_judge_survive_being_written(tmp_path):
         ('"members": 2', '"members": "two"', "members must be"),
         ('"over_background"', '"under_background"', "other features"),
         ('"format": 3', '"format": 2', "formats 1 and 3"),
-        ('"accept_from": 0.35', '"accept_from": 5', "accept_"),
+        ('"accept_from": 0.4', '"accept_from": 5', "accept_"),
         ('"bias": 0.0', '"bias": "x"', "the judge cannot be used"),
     ],
 )
