@@ -51,13 +51,13 @@ class Company:
         return asdict(self)
 
     def weigh(
-        self, probability: NDArray[np.float64], company: NDArray[np.float64], mine: NDArray[np.bool_]
+        self, probability: NDArray[np.float64], others: NDArray[np.float64], mine: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """Probabilities (n,) of components by those that a judge gave them (n,) and their company (n,).
+        """Probabilities (n,) of components by those that a judge gave them (n,) and :func:`company` (n,).
 
         Only those that are ``mine`` (n,): the others are left as they are.
         """
-        log_odds = self.slope * odds(probability) + self.weight * company + self.bias
+        log_odds = self.slope * odds(probability) + self.weight * others + self.bias
         return np.where(mine, logistic(log_odds), probability)
 
 
