@@ -56,8 +56,9 @@ class Claims:
 def score_interval(claims: Claims, score: float) -> tuple[float, float]:
     """Score below which it lies with a probability of 5 %, and the one above which it does; they hold ``score``.
 
-    Every lesion is there or not, with its probability and independently of the others; the distribution of the sum is
-    made by convolution in steps of 1/4096 of the doubtful points. What nothing marks as a candidate (calcium below the
+    Every lesion is there or not, with its probability and independently of the others, though a judge may have weighed
+    them together (:mod:`model.company`), which makes the interval too narrow; the distribution of the sum is made by
+    convolution in steps of 1/4096 of the doubtful points. What nothing marks as a candidate (calcium below the
     threshold) and errors that all lesions share are not in it.
     """
     sure = claims.probability >= 1 - _SURE
