@@ -69,6 +69,7 @@ def ablate(  # noqa: PLR0917  # a command's options
     console.print(to_markdown(results))
     if len(results) < len(VARIANTS):
         console.print("stopped before the end; the same command goes on from there")
+        raise typer.Exit(clock.exit_status)
 
 
 def _withheld(run: Path, bundle: Path, experiment: ExperimentConfig, device: torch.device) -> str:

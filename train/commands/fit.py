@@ -39,7 +39,6 @@ app = typer.Typer()
 
 _NETWORKS = ("coarse", "fine", "both", "baseline")
 _AHEAD_ON_GPU = 6
-_CUT_OFF = 130
 
 
 @app.command()
@@ -73,9 +72,9 @@ def fit(  # noqa: PLR0917  # a command's options
             room.baseline()
         if network in ("fine", "both"):
             room.fine(range(1, experiment.members + 1) if member is None else range(member, member + 1))
-    if clock.interrupted:
-        console.print("stopped by hand; the checkpoint is written, the same command goes on from there")
-        raise typer.Exit(_CUT_OFF)
+    if clock.exit_status:
+        console.print("told to stop; the checkpoint is written, the same command goes on from there")
+        raise typer.Exit(clock.exit_status)
     if clock.stop():
         console.print(f"stopped after {minutes:g} minutes; the same command goes on from the checkpoint")
 
