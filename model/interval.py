@@ -58,8 +58,8 @@ def score_interval(claims: Claims, score: float) -> tuple[float, float]:
 
     Every lesion is there or not, with its probability and independently of the others, though a judge may have weighed
     them together (:mod:`model.company`), which makes the interval too narrow; the distribution of the sum is made by
-    convolution in steps of 1/4096 of the doubtful points. What nothing marks as a candidate (calcium below the
-    threshold) and errors that all lesions share are not in it.
+    convolution in steps of 1/4096 of the doubtful points, rounded outwards. What nothing marks as a candidate (calcium
+    below the threshold) and errors that all lesions share are not in it.
     """
     sure = claims.probability >= 1 - _SURE
     open_ = (claims.probability > _SURE) & ~sure
@@ -68,12 +68,20 @@ def score_interval(claims: Claims, score: float) -> tuple[float, float]:
     total = float(points.sum())
     if total <= 0:
         return (min(base, score), max(base, score))
-    chance = np.zeros(_BINS + points.size + 1)
+    steps = points / total * _BINS
+    # rounded away from the middle: no score that has its chance is left out by a hair
+    low = base + _reached(np.floor(steps), probability, TAIL) * total / _BINS
+    high = base + min(_reached(np.ceil(steps), probability, 1 - TAIL) / _BINS, 1.0) * total
+    return (min(low, score), max(high, score))
+
+
+def _reached(steps: NDArray[np.float64], probability: NDArray[np.float64], level: float) -> int:
+    """Least sum of lesions (n,) in whole ``steps`` that is not exceeded with the probability ``level``."""
+    chance = np.zeros(int(steps.sum()) + 1)
     chance[0] = 1.0
-    for step, p in zip(np.rint(points / total * _BINS).astype(int).tolist(), probability.tolist(), strict=True):
+    for step, p in zip(steps.astype(int).tolist(), probability.tolist(), strict=True):
         moved = chance * p
         chance *= 1 - p
         chance[step:] += moved[: chance.size - step]
-    below = np.cumsum(chance)
-    low, high = (base + int(np.searchsorted(below, level)) * total / _BINS for level in (TAIL, 1 - TAIL))
-    return (min(low, score), max(high, score))
+    # rounding may leave the last sum short of one
+    return min(int(np.searchsorted(np.cumsum(chance), level)), chance.size - 1)

@@ -27,11 +27,11 @@ def test_one_lesion_in_doubt_by_hand():
     assert score_interval(claims((100, 1.0), (30, 0.04)), 100.0) == pytest.approx((100, 100))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(
     lesions=st.lists(st.tuples(st.floats(1, 500), st.floats(0.01, 0.99)), min_size=1, max_size=7), score=st.floats(0, 9)
 )
-def test_it_is_what_counting_every_case_gives(lesions, score):
+def test_it_holds_what_counting_every_case_gives_and_little_more(lesions, score):
     found = claims(*lesions)
     sums, chances = [], []
     for there in itertools.product((0, 1), repeat=len(lesions)):
@@ -41,15 +41,20 @@ def test_it_is_what_counting_every_case_gives(lesions, score):
     below = np.cumsum(np.array(chances)[order])
     if np.abs(below[:, None] - (0.05, 0.95)).min() < 1e-6:
         return
-    by_counting = [sums[order[np.searchsorted(below, level)]] for level in (0.05, 0.95)]
     low, high = score_interval(found, score)
-    step = (len(lesions) + 1) * found.points.sum() / 4096
-    # sums within a step of each other may change places
-    nearest = [min(abs(end - s) for s in [*sums, score]) for end in (low, high)]
-    assert max(nearest) <= step
-    if min(np.diff(np.sort(sums)), default=np.inf) > 2 * step:
-        assert low == pytest.approx(min(by_counting[0], score), abs=step)
-        assert high == pytest.approx(max(by_counting[1], score), abs=step)
+    first, last = (sums[order[np.searchsorted(below, level)]] for level in (0.05, 0.95))
+    assert low <= min(first, score) + 1e-9
+    assert high >= max(last, score) - 1e-9
+    # no wider than by a step for each lesion
+    step = len(lesions) * found.points.sum() / 4096
+    assert low == pytest.approx(min(first, score), abs=step)
+    assert high == pytest.approx(max(last, score), abs=step)
+
+
+def test_rounding_leaves_no_score_out_that_has_its_chance():
+    # a patient of whom every lesion is doubtful, and real
+    found = claims((53.043, 0.3), (60.1, 0.97), (54.386, 0.98))
+    assert score_interval(found, 114.486)[1] >= 53.043 + 60.1 + 54.386 - 1e-9
 
 
 @settings(deadline=None, max_examples=60)
@@ -62,7 +67,7 @@ def test_it_holds_the_score_and_no_more_than_everything(lesions, score):
     low, high = score_interval(found, score)
     assert low <= score <= high
     assert low >= 0
-    assert high <= max(score, found.points.sum()) * 1.01 + 1e-6
+    assert high <= max(score, found.points.sum()) + 1e-6
 
 
 def test_pieces_that_touch_are_there_or_not_together():
