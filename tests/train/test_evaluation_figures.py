@@ -96,6 +96,16 @@ def test_reliability_by_hand():
         reliability(np.array([1.2]), np.array([True]))
 
 
+def test_an_interval_holds_a_truth_at_its_end_however_the_two_were_added_up():
+    ends = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
+    assert ends[0] != ends[1]
+    cases = [
+        record("a", true=max(ends), interval=(0.0, min(ends))),
+        record("b", true=min(ends), interval=(max(ends), 9.0)),
+    ]
+    assert summarise("mine", cases).gates.covered.value == 1
+
+
 def test_perfect_and_calibrated_probabilities():
     assert reliability(np.array([1.0, 0.0]), np.array([True, False])).brier == 0
     rng = np.random.default_rng(0)

@@ -28,6 +28,7 @@ from train.evaluation.records import PARTS, CaseRecord
 
 FINE_CATEGORIES: Final = ("0", "1-10", "11-100", "101-400", "> 400")
 """Rumberger et al., Mayo Clin Proc 1999;74:243-252."""
+_SAME_SCORE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +222,7 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
 
 def _gates(records: Sequence[CaseRecord]) -> Gates:
     within = [
-        (record.interval[0] <= record.truth["CAC"].agatston <= record.interval[1], record.interval)
+        (_inside(record.truth["CAC"].agatston, record.interval), record.interval)
         for record in records
         if record.interval is not None
     ]
@@ -241,3 +242,9 @@ def _gates(records: Sequence[CaseRecord]) -> Gates:
         no_heart=hearts.count(False) if hearts else None,
         centre_mm=(float(np.median(errors)), max(errors)) if errors else None,
     )
+
+
+def _inside(truth: float, interval: tuple[float, float]) -> bool:
+    """Whether an interval holds the truth, which is a sum of the same lesions in another order."""
+    low, high = interval
+    return low - _SAME_SCORE <= truth <= high + _SAME_SCORE
