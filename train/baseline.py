@@ -55,8 +55,7 @@ class BaselineTask:
         self._cases = cohort.cases
         self._pixels = pixels
         self._seed = seed
-        scored = [(case.calcium > 0) & (case.calcium <= len(Vessel)) for case in cohort.cases]
-        self._slices = [np.flatnonzero(some.any(axis=(1, 2))) for some in scored]
+        self._slices = [np.flatnonzero(case.present[:, 1 : len(Vessel) + 1].any(axis=1)) for case in cohort.cases]
 
     def batch(self, step: int, size: int, device: torch.device) -> SliceBatch:
         """Slices of one step."""

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from model.labels import Organ
+from model.labels import Organ, Territory
 from model.preprocess import Millimetre, Upright, coarse_input
 from model.volume import CtVolume, VolumeGrid
 from train.organs import organs_of
@@ -74,6 +74,8 @@ class Prepared:
         (slice, row, column) of the heart's centre on that grid, as the localiser would find it.
     coarse_hu
         int16 at about 4 mm.
+    present
+        bool (slices, :class:`model.labels.Territory`) whether a slice holds calcium of it.
 
     """
 
@@ -84,6 +86,7 @@ class Prepared:
     spacing_mm: NDArray[np.float64]
     centre: NDArray[np.float64]
     coarse_hu: NDArray[np.int16]
+    present: NDArray[np.bool_]
 
     @property
     def organs(self) -> NDArray[np.uint8]:
@@ -102,14 +105,16 @@ class Prepared:
         if not (organs == Organ.HEART).any():
             raise ValueError("the case holds no heart")
         middle = np.array(ndimage.center_of_mass(organs == Organ.HEART))
+        calcium = _largest_label(case.calcium, size)
         return cls(
             hu=_int16(scan.hu),
-            calcium=_largest_label(case.calcium, size),
+            calcium=calcium,
             territory=_nearest(case.territory, size),
             anatomy=anatomy,
             spacing_mm=np.array(scan.spacing_mm),
             centre=(middle + 0.5) * np.array(span) - 0.5,
             coarse_hu=_int16(small[0, 0] * 500.0),
+            present=_present(calcium),
         )
 
     def write(self, path: Path) -> None:
@@ -122,7 +127,13 @@ class Prepared:
     def read(cls, path: Path) -> Self:
         """Map what :meth:`write` stored: large arrays stay in the file until they are looked at."""
         with zipfile.ZipFile(path) as archive:
-            return cls(**{name: _mapped(path, archive, f"{name}.npy") for name in cls.__slots__})
+            # cases prepared before it was kept are looked through once more
+            known = "present.npy" in archive.namelist()
+            names = [name for name in cls.__slots__ if known or name != "present"]
+            arrays = {name: _mapped(path, archive, f"{name}.npy") for name in names}
+        if not known:
+            arrays["present"] = _present(arrays["calcium"])
+        return cls(**arrays)
 
 
 def _mapped(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
@@ -138,6 +149,10 @@ def _mapped(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         names, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[-4:])
         begin = member.header_offset + _LOCAL_HEADER + names + extra + entry.tell()
         return np.memmap(path, kind, "r", begin, shape, "F" if fortran else "C")
+
+
+def _present(calcium: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.stack([(calcium == label).any(axis=(1, 2)) for label in Territory], axis=1)
 
 
 def _int16(values: torch.Tensor) -> NDArray[np.int16]:

@@ -130,4 +130,4 @@ def limited(image: Tensor, aims: Aims) -> Tensor:
 
 
 def _slices_with(case: Prepared) -> dict[Territory, NDArray[np.int64]]:
-    return {label: np.flatnonzero((case.calcium == label).any(axis=(1, 2))) for label in _OFTEN}
+    return {label: np.flatnonzero(case.present[:, label]) for label in _OFTEN}

@@ -106,7 +106,7 @@ def plaques(cases: Sequence[Prepared], rng: Generator) -> list[Floats]:
     bank: list[Floats] = []
     for number in rng.permutation(len(cases))[: 2 * _BANK]:
         case = cases[number]
-        slices = np.flatnonzero((case.calcium > 0).any(axis=(1, 2)))
+        slices = np.flatnonzero(case.present[:, 1:].any(axis=1))
         slices = slices[(slices >= CONTEXT_SLICES) & (slices < len(case.hu) - CONTEXT_SLICES)]
         if not slices.size:
             continue

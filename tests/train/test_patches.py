@@ -81,6 +81,14 @@ def test_large_arrays_stay_in_the_file_and_are_never_written_to(cohort, tmp_path
     np.testing.assert_array_equal(Prepared.read(path).hu, large.hu)
 
 
+def test_what_calcium_a_slice_holds_is_kept_and_found_again_where_it_was_not(cohort, tmp_path):
+    case, path = cohort.cases[0], case_path(tmp_path, 3)
+    for number, labels in enumerate(case.calcium):
+        assert np.flatnonzero(case.present[number]).tolist() == np.unique(labels).tolist()
+    np.savez(path, **{name: getattr(case, name) for name in Prepared.__slots__ if name != "present"})
+    np.testing.assert_array_equal(Prepared.read(path).present, case.present)
+
+
 def test_a_cohort_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="no prepared cases"):
         Cohort.read(tmp_path)
