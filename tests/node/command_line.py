@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from node.cli import app
 
 
-def run(*arguments: object):
+def run(*arguments: object, answer: str | None = None):
+    """``answer`` is what is typed when it asks."""
     clean = {name: None for name in os.environ if name.startswith("SECOND_READER_")}
-    return CliRunner(env=clean).invoke(app, [str(one) for one in arguments])
+    return CliRunner(env=clean).invoke(app, [str(one) for one in arguments], input=answer)

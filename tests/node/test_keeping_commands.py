@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 
 import pytest
-from typer.testing import CliRunner
 
-from node.cli import app
 from node.domain.records import NewWork, Outcome
 from node.domain.work import Stage, WorkState
 from node.storage.spool import StorageLock
 from tests.dicom_series import ct_series, thorax
-
-
-def run(*arguments: object, answer: str | None = None):
-    clean = {name: None for name in os.environ if name.startswith("SECOND_READER_")}
-    return CliRunner(env=clean).invoke(app, [str(one) for one in arguments], input=answer)
+from tests.node.command_line import run
 
 
 @pytest.fixture

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 
-from typer.testing import CliRunner
-
-from node.cli import app
+from tests.node.command_line import run
 from tests.notice_receivers import mail_server, web_receiver
 
 SECRET = "a secret of some length"  # noqa: S105 - of a test
-
-
-def run(*arguments: object):
-    clean = {name: None for name in os.environ if name.startswith("SECOND_READER_")}
-    return CliRunner(env=clean).invoke(app, [str(one) for one in arguments])
 
 
 def config_of(folder, mail_port: int, url: str):
