@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from node.dicom.listener import Listener, ListenerConfig
-from tests.node.dicom.listening import Keeper
+from tests.node.dicom.listening import Keeper, listeners
 
 
 @pytest.fixture
@@ -18,18 +18,13 @@ def keeper() -> Keeper:
 
 @pytest.fixture
 def start(keeper: Keeper) -> Iterator:
-    running = []
+    with listeners() as begin:
 
-    def go(**changes: object) -> Listener:
-        config = replace(ListenerConfig(ae_title="CALCIUM2R", host="127.0.0.1", port=0), **changes)
-        listener = Listener(config, keeper.store, on_opened=keeper.opened.append, on_closed=keeper.close)
-        listener.start()
-        running.append(listener)
-        return listener
+        def go(**changes: object) -> Listener:
+            config = replace(ListenerConfig(ae_title="CALCIUM2R", host="127.0.0.1", port=0), **changes)
+            return begin(Listener(config, keeper.store, on_opened=keeper.opened.append, on_closed=keeper.close))
 
-    yield go
-    for listener in running:
-        listener.stop(grace_seconds=0.2)
+        yield go
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
@@ -54,6 +56,19 @@ def wait_until(holds, seconds: float = 10.0) -> None:
     while not holds():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.005)
+
+
+@contextmanager
+def listeners() -> Iterator[Callable[[Listener], Listener]]:
+    """Starts listeners, and ends them all."""
+    with ExitStack() as running:
+
+        def go(listener: Listener) -> Listener:
+            listener.start()
+            running.callback(listener.stop, grace_seconds=0.2)
+            return listener
+
+        yield go
 
 
 def sender(listener: Listener, **changes: object) -> Sender:

@@ -26,6 +26,7 @@ from node.domain.errors import PeerDown, Refused
 from tests.association_wire import a_request
 from tests.authority import Authority, fingerprint, needs_openssl
 from tests.dicom_series import Style, ct_series, file_bytes, thorax
+from tests.node.dicom.listening import listeners
 
 pytestmark = needs_openssl
 SMALL = thorax(3, 4, 5)
@@ -64,19 +65,14 @@ def kept() -> Kept:
 
 @pytest.fixture
 def start(hospital: Hospital, kept: Kept) -> Iterator[Start]:
-    running = []
+    with listeners() as begin:
 
-    def go(*, own: OwnCertificate | None = None, required: bool = True, **changes: object) -> Listener:
-        context = server_context(own or hospital.node, hospital.authority.certificate, required=required)
-        given = {"ae_title": "CALCIUM2R", "host": "127.0.0.1", "port": 0, "tls": (0, context)} | changes
-        listener = Listener(ListenerConfig(**given), kept.store)
-        listener.start()
-        running.append(listener)
-        return listener
+        def go(*, own: OwnCertificate | None = None, required: bool = True, **changes: object) -> Listener:
+            context = server_context(own or hospital.node, hospital.authority.certificate, required=required)
+            given = {"ae_title": "CALCIUM2R", "host": "127.0.0.1", "port": 0, "tls": (0, context)} | changes
+            return begin(Listener(ListenerConfig(**given), kept.store))
 
-    yield go
-    for listener in running:
-        listener.stop(grace_seconds=0.2)
+        yield go
 
 
 def sender(hospital: Hospital, port: int | None, *, own: OwnCertificate | None, name: str = "127.0.0.1") -> Sender:
